@@ -1,0 +1,1 @@
+"""How fast the software is, as ratios measured in one run."""

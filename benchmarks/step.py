@@ -1,0 +1,143 @@
+"""Training step of CRADLE-VAE at its defaults, against the machine's matrix-multiply rate.
+
+512 cells × 2,000 genes, one particle, negative-binomial counts with 10 % non-zeros, the
+counterfactual term on, gradient clipping and optimizer included; the minibatches are drawn before.
+The numerator of ``matmul_fraction`` is fixed, 6·512·(matrix weights of encoder and decoder): a
+factor 2 for multiply and add, times 3 for one forward and two backward products. Work that is
+saved raises the fraction, work beyond that lowers it.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.optimize import brentq
+
+from cradle.batches import CellBatch
+from cradle.data.dosage import dosage_rows
+from cradle.data.loading import CellDataModule, Cells
+from cradle.models.registry import model_spec
+from cradle.training import PerturbationTraining
+
+N_CELLS, N_GENES, N_BATCHES = 512, 2000, 8
+N_PERTURBATIONS, FAIL_RATE = 100, 0.2
+NON_ZERO, INVERSE_DISPERSION, LIBRARY_SIZE = 0.1, 2.0, 10_000
+MATRIX = 2048
+WARM_UP, ROUNDS = 10, 40
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """Time steps and matrix products in turn; returns ``figures`` and ``ratios``."""
+    torch.manual_seed(0)
+    data = screen()
+    module = trained_module(data)
+    seconds = _alternate(_step(module, _batches(data)), _product())
+    weights = matrix_weights(module)
+    step_rate = 6 * N_CELLS * weights / seconds["step"]
+    product_rate = 2 * MATRIX**3 / seconds["product"]
+    return {
+        "figures": {
+            "cells_per_second": N_CELLS / seconds["step"],
+            "step_ms": 1e3 * seconds["step"],
+            "matmul_gflops": product_rate / 1e9,
+            "matrix_weights": float(weights),
+            "threads": float(torch.get_num_threads()),
+        },
+        "ratios": {"matmul_fraction": step_rate / product_rate},
+    }
+
+
+def screen() -> CellDataModule:
+    """Negative-binomial counts, single perturbations and control, a fifth of the cells failed."""
+    rng = np.random.default_rng(0)
+    n_cells = N_CELLS * N_BATCHES
+    genes = [f"GENE{i}" for i in range(N_PERTURBATIONS)]
+    labels = ["control", *genes]
+    cells = Cells(
+        sp.csr_matrix(_counts(rng, n_cells)),
+        rng.integers(0, len(labels), n_cells),
+        (rng.random(n_cells) < FAIL_RATE).astype(np.float32),
+        np.full(n_cells, LIBRARY_SIZE, dtype=np.float32),
+        torch.from_numpy(dosage_rows(labels, genes)),
+    )
+    config = model_spec("cradle_vae").config()
+    return CellDataModule(
+        cells,
+        cells,
+        batch_size=N_CELLS,
+        seed=0,
+        max_counterparts=config.max_counterparts,
+        both_directions=config.counterfactual_all_cells,
+    )
+
+
+def trained_module(data: CellDataModule) -> PerturbationTraining:
+    """The default model and what trains it."""
+    cells = data.train_set.cells
+    spec = model_spec("cradle_vae")
+    config = spec.config()
+    assert (config.n_latent, config.n_hidden, config.n_particles) == (200, 400, 1)
+    assert config.counterfactual_weight > 0
+    assert spec.network is not None
+    return PerturbationTraining(spec.network(cells.shape(), config), config, len(cells), FAIL_RATE)
+
+
+def matrix_weights(module: PerturbationTraining) -> int:
+    """Entries of the weight matrices of encoder and decoder."""
+    parts = (module.model.encoder, module.model.decoder)
+    return sum(p.numel() for part in parts for p in part.parameters() if p.ndim == 2)
+
+
+def _counts(rng: np.random.Generator, n_cells: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Gamma-Poisson counts over genes of log-normal means, a tenth of them above zero."""
+    relative = rng.lognormal(0, 1.5, N_GENES)
+    theta = INVERSE_DISPERSION
+
+    def excess(scale: float) -> float:
+        return float(np.mean(1 - (1 + scale * relative / theta) ** -theta)) - NON_ZERO
+
+    mean = brentq(excess, 1e-9, 1e3) * relative
+    return rng.poisson(rng.gamma(theta, mean / theta, (n_cells, N_GENES))).astype(np.float32)
+
+
+def _batches(data: CellDataModule) -> list[CellBatch]:
+    data.start_epoch(0)
+    return [data.train_set[index] for index in data.sampler]
+
+
+def _step(module: PerturbationTraining, batches: list[CellBatch]) -> Callable[[int], None]:
+    optimizer = module.configure_optimizers()
+
+    def step(i: int) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        module.objective(batches[i % len(batches)]).loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), module.config.gradient_clip)
+        optimizer.step()
+
+    return step
+
+
+def _product() -> Callable[[int], None]:
+    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
+    result = torch.empty(MATRIX, MATRIX)
+
+    def product(_: int) -> None:
+        torch.mm(a, b, out=result)
+
+    return product
+
+
+def _alternate(step: Callable[[int], None], product: Callable[[int], None]) -> dict[str, float]:
+    """Median seconds of each, taken in turn so that both see the same machine."""
+    times: dict[str, list[float]] = {"step": [], "product": []}
+    for i in range(WARM_UP + ROUNDS):
+        for name, action in (("step", step), ("product", product)):
+            started = time.perf_counter()
+            action(i)
+            if i >= WARM_UP:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}

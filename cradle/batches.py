@@ -1,0 +1,46 @@
+"""What passes between data and models: minibatches and the sizes that networks are built from.
+
+Shapes: ``n`` cells, ``m`` groups of counterparts, ``G`` genes, ``T`` perturbed genes.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Conditions(NamedTuple):
+    """What is known of a cell apart from its counts."""
+
+    dosage: Tensor  # (n, T), 1 where the gene is perturbed; rows of controls are zero
+    artifact: Tensor  # (n, 1), 1 = QC-failed
+    library_size: Tensor  # (n, 1), counts over the full transcriptome
+
+
+class Counterparts(NamedTuple):
+    """Median profiles of the cells of the opposite QC state, one row a group in the batch."""
+
+    counts: Tensor  # (m, G), counts
+    dosage: Tensor  # (m, T)
+    artifact: Tensor  # (m, 1), QC state of the cells behind the profile
+    row: Tensor  # (n,), row of each cell's counterpart; -1 = the cell has none
+    weight: float  # training cells per cell with a counterpart
+
+
+class CellBatch(NamedTuple):
+    """A minibatch."""
+
+    counts: Tensor  # (n, G)
+    conditions: Conditions
+    counterparts: Counterparts | None = None
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """Sizes and statistics of the training cells that a network is built from."""
+
+    n_genes: int
+    n_perturbations: int
+    log1p_mean: Tensor  # (G,), mean of log(1 + counts)
+    log1p_sd: Tensor  # (G,)
+    mean_profile: Tensor  # (G,), mean share of the library; sums to less than 1 on a panel

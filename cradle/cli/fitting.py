@@ -1,0 +1,158 @@
+"""``models`` and ``fit``."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cradle.cli.options import (
+    input_spec,
+    json_option,
+    names,
+    quality_options,
+    reading_options,
+    seed_option,
+    setting,
+    whole_number,
+)
+from cradle.cli.output import Answer, log, number, table
+
+if TYPE_CHECKING:
+    from cradle.runs import Run
+    from cradle.training import Progress
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the commands of this group."""
+    listed = commands.add_parser("models", help="models by name, with their settings")
+    json_option(listed)
+    listed.set_defaults(run=models)
+
+    fitted = commands.add_parser("fit", help="train a model and write its run directory")
+    fitted.add_argument("data", metavar="DATA", help="name from 'datasets', or an .h5ad file")
+    fitted.add_argument("--model", required=True, metavar="NAME", help="name from 'models'")
+    fitted.add_argument("--out", required=True, type=Path, metavar="RUN_DIR")
+    quality_options(fitted)
+    seed_option(fitted)
+    fitted.add_argument("--epochs", type=whole_number(1), metavar="N", help="at most this many")
+    fitted.add_argument(
+        "--split-seed", type=whole_number(0), default=0, metavar="N", help="seed of the split"
+    )
+    fitted.add_argument(
+        "--test-combinations",
+        type=names,
+        metavar="A+B,C+D",
+        help="combinations to hold out (default: a quarter of the eligible ones, by seed)",
+    )
+    fitted.add_argument(
+        "--train-cells",
+        choices=("all", "passing"),
+        default="all",
+        help="'passing' trains on cells that pass quality control only",
+    )
+    fitted.add_argument(
+        "--genes",
+        type=_gene_choice,
+        metavar="N|all",
+        help="highly variable genes to model (default: all up to 5,000)",
+    )
+    fitted.add_argument(
+        "--set",
+        action="append",
+        type=setting,
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the model, repeatable; 'models' lists them",
+    )
+    fitted.add_argument("--resume", action="store_true", help="continue an incomplete run")
+    reading_options(fitted)
+    json_option(fitted)
+    fitted.set_defaults(run=fit)
+
+
+def _gene_choice(text: str) -> int | Literal["all"]:
+    return "all" if text == "all" else whole_number(1)(text)
+
+
+_gene_choice.__name__ = "number of genes"  # argparse names the kind in its messages
+
+
+def models(_: argparse.Namespace) -> Answer:
+    """List the registry."""
+    from cradle.models.registry import MODELS
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": spec.name,
+            "label": spec.label,
+            "generates": spec.generates,
+            "combinations": spec.combinations,
+            "settings": asdict(spec.config()) if spec.generates else {},
+        }
+        for spec in MODELS.values()
+    ]
+    text = table(
+        ("name", "label", "generates cells", "unseen combinations"),
+        [(r["name"], r["label"], _yes(r["generates"]), _yes(r["combinations"])) for r in rows],
+    )
+    keys = ", ".join(next(r["settings"] for r in rows if r["settings"]))
+    return Answer({"models": rows}, f"{text}\n\nSettings of the networks (--set): {keys}")
+
+
+def _yes(value: Any) -> str:
+    return "yes" if value else "no"
+
+
+def fit(arguments: argparse.Namespace) -> Answer:
+    """Train a model."""
+    from cradle.data.sources import load
+    from cradle.fitting import fit as train
+    from cradle.models.registry import model_spec
+
+    settings = dict(arguments.set)
+    model_spec(arguments.model).config(settings)  # before the data are read
+    run = train(
+        load(arguments.data, spec=input_spec(arguments)),
+        arguments.model,
+        settings,
+        out=arguments.out,
+        mad=arguments.mad,
+        seed=arguments.seed,
+        split_seed=arguments.split_seed,
+        test_combinations=arguments.test_combinations,
+        train_cells=arguments.train_cells,
+        criteria=arguments.criteria,
+        n_top_genes=arguments.genes,
+        epochs=arguments.epochs,
+        resume=arguments.resume,
+        progress=_say,
+    )
+    report = fit_report(run)
+    text = (
+        f"{run.path}: {report['model']}, {report['n_train']:,} training cells, "
+        f"{report['epochs']} epochs, validation ELBO {number(report['val_elbo'], 6)} "
+        f"nats per cell, {report['seconds']:.0f} s."
+    )
+    return Answer(report, text)
+
+
+def fit_report(run: "Run") -> dict[str, Any]:
+    """What ``fit --json`` prints; a baseline has no epochs, no ELBO and no parameters."""
+    elbo = run.history["val_elbo"]
+    network = getattr(run.predictor(), "model", None)
+    return {
+        "run": str(run.path),
+        "model": run.model_name,
+        "epochs": len(elbo),
+        "val_elbo": float(elbo.max()) if len(elbo) else None,
+        "seconds": run.provenance["seconds"],
+        "n_train": len(run.library_sizes),
+        "n_parameters": sum(p.numel() for p in network.parameters()) if network else 0,
+    }
+
+
+def _say(progress: "Progress") -> None:
+    """One line per epoch for the person who waits."""
+    elbo = number(progress.metrics.get("val_elbo"), 6)
+    mark = " *" if progress.improved else ""
+    log(f"epoch {progress.epoch + 1} of at most {progress.max_epochs}  val_elbo {elbo}{mark}")

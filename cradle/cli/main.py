@@ -1,0 +1,72 @@
+"""Reads the arguments, runs the command, and turns what happened into an exit code."""
+
+import argparse
+import contextlib
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cradle import __version__
+from cradle.cli import data, fitting, predictions, quality
+from cradle.errors import InputError
+
+DONE, FAILED, INPUT_AT_FAULT = 0, 1, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        self.exit(INPUT_AT_FAULT, f"{message}. See: {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    """Every command with its options."""
+    root = Parser(
+        prog="python -m cradle",
+        description="What a gene perturbation does to single cells: data, quality control, "
+        "models that keep technical artifacts apart, predictions and their evaluation.",
+        epilog="DATA is a name from 'datasets' or the path of an .h5ad file. "
+        "Exit codes: 0 done, 2 the input or the arguments are at fault, 1 anything else.",
+    )
+    root.add_argument("--version", action="version", version=f"cradle {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for group in (data, quality, fitting, predictions):
+        group.add_commands(commands)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 done, 2 the input or the arguments are at fault, 1 anything else.
+    """
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said why, or has printed the help
+        return int(stop.code or DONE)
+    try:
+        # libraries that print must not spoil the answer
+        with contextlib.redirect_stdout(sys.stderr):
+            answer = arguments.run(arguments)
+        answer.print(as_json=getattr(arguments, "json", False))
+        return int(answer.exit_code)
+    except InputError as error:
+        print(f"{error.what}\n  Found: {error.found}\n  Do: {error.do}", file=sys.stderr)
+        return INPUT_AT_FAULT
+    except KeyboardInterrupt:
+        print("Stopped before it was done.", file=sys.stderr)
+        return FAILED
+    except Exception:
+        traceback.print_exc()
+        return FAILED

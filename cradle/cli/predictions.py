@@ -1,0 +1,161 @@
+"""``generate``, ``effects``, ``evaluate``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cradle.cli.options import (
+    input_spec,
+    json_option,
+    new_file,
+    positive_number,
+    reading_options,
+    seed_option,
+    whole_number,
+)
+from cradle.cli.output import Answer, table
+from cradle.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cradle.runs import Run
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the commands of this group."""
+    generated = _run_command(commands, "generate", "generate cells of any perturbation", generate)
+    generated.add_argument("--perturbation", required=True, metavar="A+B")
+    generated.add_argument("--n-cells", required=True, type=whole_number(1), metavar="N")
+    generated.add_argument(
+        "--artifact",
+        choices=("off", "on", "twins"),
+        default="off",
+        help="'twins' gives each cell with the artifact off and on",
+    )
+    seed_option(generated)
+    generated.add_argument(
+        "--library-size",
+        type=positive_number,
+        metavar="N",
+        help="counts per cell (default: drawn from the training cells)",
+    )
+    generated.add_argument("--out", required=True, type=new_file(".h5ad"), metavar="CELLS.h5ad")
+    effected = _run_command(commands, "effects", "observed and predicted effects", effects)
+    effected.add_argument("--out", required=True, type=new_file(".csv"), metavar="EFFECTS.csv")
+    _run_command(commands, "evaluate", "scores on held-out and other cells", evaluate)
+
+
+def _run_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    action: Any,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary)
+    command.add_argument("run_dir", metavar="RUN_DIR", type=Path, help="folder written by 'fit'")
+    command.add_argument(
+        "--data", metavar="DATA", help="the dataset of the run; it must be the same one"
+    )
+    reading_options(command)
+    json_option(command)
+    command.set_defaults(run=action)
+    return command
+
+
+def _opened(arguments: argparse.Namespace) -> "tuple[Run, AnnData | None]":
+    """The run, and its dataset where one is given."""
+    from cradle.data.sources import data_hash, load
+    from cradle.runs import Run
+
+    run = Run.load(arguments.run_dir)
+    if arguments.data is None:
+        return run, None
+    adata = load(arguments.data, spec=input_spec(arguments))
+    expected, found = run.config["data_hash"], data_hash(adata)
+    if found != expected:
+        raise InputError(
+            "These are not the data that the run was fitted on.",
+            f"{arguments.data} with hash {found[:12]}, the run has {expected[:12]}.",
+            "Give the original file, or leave --data out to use the stored tables.",
+        )
+    return run, adata
+
+
+def generate(arguments: argparse.Namespace) -> Answer:
+    """Write generated cells."""
+    from cradle.files import write_h5ad
+
+    run, _ = _opened(arguments)
+    if not run.spec.generates:
+        raise InputError(
+            "This model predicts effects, not cells.",
+            f"{run.path} holds {run.spec.label}.",
+            "Use a model for which 'models' says that it generates.",
+        )
+    cells = run.predictor().generate(  # type: ignore[union-attr]
+        arguments.perturbation,
+        arguments.n_cells,
+        artifact=arguments.artifact,
+        seed=arguments.seed,
+        library_size=arguments.library_size,
+    )
+    write_h5ad(arguments.out, cells)
+    label = str(cells.obs["perturbation"].iloc[0])
+    passed = 1 - cells.obs.groupby("artifact", observed=True)["qc_fail"].mean()
+    report = {
+        "out": str(arguments.out),
+        "perturbation": label,
+        "support": run.support(label),
+        "n_cells": cells.n_obs,
+        "pass_rate": passed.to_dict(),
+        "criteria": list(run.thresholds.generable),
+    }
+    rates = ", ".join(f"artifact {k}: {100 * v:.1f} % pass" for k, v in passed.items())
+    text = (
+        f"{arguments.out}: {cells.n_obs:,} cells of {label} ({report['support']}); {rates} "
+        f"({', '.join(report['criteria']) or 'no generable criterion'})."
+    )
+    return Answer(report, text)
+
+
+def effects(arguments: argparse.Namespace) -> Answer:
+    """Write the table of observed and predicted effects."""
+    from cradle.evaluation.report import effect_table
+    from cradle.files import write_frame
+
+    run, _ = _opened(arguments)
+    found = effect_table(run)
+    write_frame(arguments.out, found)
+    report = {
+        "out": str(arguments.out),
+        "rows": len(found),
+        "perturbations": int(found["perturbation"].nunique()),
+        "genes": int(found["gene"].nunique()),
+    }
+    text = (
+        f"{arguments.out}: {report['perturbations']} perturbations × {report['genes']:,} genes, "
+        "log2(1 + 1e4·x/library size) against control."
+    )
+    return Answer(report, text)
+
+
+def evaluate(arguments: argparse.Namespace) -> Answer:
+    """Score the run, with the cells where they are given, else from the stored tables."""
+    from cradle.evaluation.report import evaluate_run
+
+    run, adata = _opened(arguments)
+    report = evaluate_run(run, adata)
+    return Answer(report, _scores(report))
+
+
+def _scores(report: dict[str, Any]) -> str:
+    """The scores of each split beside the floor and the ceiling."""
+    columns = ("ate_rho", "ate_r2", "jaccard_50")
+    named = {split: report.get(split) for split in ("test", "val", "train", "all")}
+    for baseline, splits in (report.get("floor") or {}).items():
+        named[f"floor: {baseline}, test"] = splits.get("test")
+    named["replicate, test"] = (report.get("replicate") or {}).get("test")
+    named["ceiling, test"] = (report.get("ceiling") or {}).get("test")
+    rows = [(name, *(row.get(c) for c in columns)) for name, row in named.items() if row]
+    return table(("", *columns), rows)

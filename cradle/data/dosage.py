@@ -1,0 +1,147 @@
+"""Labels and what they mean: ``"KLF1+MAP2K6"`` <-> genes <-> dosage row."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+import numpy.typing as npt
+
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+
+JOIN = "+"
+
+# With an optional guide number, as in "non-targeting_0042", "NegCtrl10" or "NTg1".
+_CONTROL_NAME = re.compile(
+    r"(control|ctrl|nt|non[-_ ]?targeting|neg(ative)?[-_ ]?(ctrl|control))"
+    r"([-_ ]?(sg|g)?[-_ ]?\d+)?",
+    re.IGNORECASE,
+)
+
+
+def is_control(name: str) -> bool:
+    """Whether a name is one of the usual names of the unperturbed cells, in any case."""
+    return _CONTROL_NAME.fullmatch(name.strip()) is not None
+
+
+def genes_of(label: str) -> tuple[str, ...]:
+    """Perturbed genes of a canonical label, in its order; none for ``control``."""
+    return () if label == CONTROL else tuple(label.split(JOIN))
+
+
+def canonical(genes: Iterable[str]) -> str:
+    """Canonical label of a set of perturbed genes: sorted, joined by ``+``.
+
+    Parameters
+    ----------
+    genes
+        Gene names in any order; none of them means ``control``.
+
+    Raises
+    ------
+    InputError
+        When a gene is named twice, has an empty name or holds a ``+``.
+    """
+    names = sorted(genes)
+    label = JOIN.join(names)
+    usable = all(name.strip() and JOIN not in name and name != CONTROL for name in names)
+    if not usable and names != [CONTROL]:
+        raise InputError(
+            "A perturbation holds a gene without a usable name.",
+            f"{label!r}.",
+            f"Name every gene, without '+' inside a name and without '{CONTROL}'.",
+        )
+    if len(set(names)) < len(names):
+        raise InputError(
+            "A perturbation names the same gene twice.",
+            f"{label!r}.",
+            "Name each gene once; a dose of two is not modelled.",
+        )
+    return label or CONTROL
+
+
+def perturbed_genes(labels: Iterable[str]) -> tuple[str, ...]:
+    """Every gene that some label perturbs, sorted."""
+    return tuple(sorted({gene for label in set(labels) for gene in genes_of(label)}))
+
+
+def dosage_rows(labels: Sequence[str], genes: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Which of the genes each label perturbs.
+
+    Parameters
+    ----------
+    labels
+        Canonical labels.
+    genes
+        Perturbed genes, the columns of the result.
+
+    Returns
+    -------
+    (n_labels, n_genes), 0 or 1; the row of ``control`` is zero.
+
+    Raises
+    ------
+    InputError
+        When a label perturbs a gene that is not among ``genes``.
+    """
+    column = {gene: index for index, gene in enumerate(genes)}
+    rows = np.zeros((len(labels), len(genes)), dtype=np.float32)
+    for row, label in enumerate(labels):
+        for gene in genes_of(label):
+            if gene not in column:
+                raise _unknown_gene(gene, genes)
+            rows[row, column[gene]] = 1
+    return rows
+
+
+def parse_query(text: str, known_genes: Collection[str] | None = None) -> str:
+    """Canonical label of what a user typed.
+
+    Parameters
+    ----------
+    text
+        Genes separated by ``+``, comma or white space, or a name of the control.
+    known_genes
+        Genes that may be asked for; any name passes when None. A name that differs from
+        exactly one of them by upper and lower case alone means that gene.
+
+    Raises
+    ------
+    InputError
+        When nothing is named, a gene is unknown (close matches are listed) or named twice.
+    """
+    parts = [part for part in re.split(r"[+,\s]+", text) if part]
+    if not parts:
+        raise InputError(
+            "No perturbation is named.",
+            f"{text!r}.",
+            f"Name one or more genes joined by '+', or '{CONTROL}'.",
+        )
+    if is_control(text):
+        return CONTROL
+    named = [part for part in parts if not is_control(part)]
+    if known_genes is None:
+        return canonical(named)
+    return canonical(_known(part, known_genes) for part in named)
+
+
+def _known(name: str, known_genes: Collection[str]) -> str:
+    """The known gene of that name."""
+    if name in known_genes:
+        return name
+    same = [gene for gene in known_genes if gene.casefold() == name.casefold()]
+    if len(same) == 1:
+        return same[0]
+    raise _unknown_gene(name, known_genes)
+
+
+def _unknown_gene(name: str, known_genes: Collection[str]) -> InputError:
+    by_folded = {gene.casefold(): gene for gene in known_genes}
+    close = [by_folded[match] for match in get_close_matches(name.casefold(), by_folded)]
+    hint = f"Close names: {', '.join(close)}." if close else "No known name is close to it."
+    return InputError(
+        "A gene of the perturbation is not known.",
+        f"{name!r}. {hint}",
+        f"Choose among the {len(known_genes)} genes that are perturbed in the training cells.",
+    )

@@ -1,0 +1,107 @@
+"""What obs knows of the full transcriptome: library sizes, genes detected, percentages."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from cradle.data.columns import numeric_columns
+from cradle.data.schema import FULL_GENES_DETECTED, row_sums
+
+Floats = npt.NDArray[np.float64]
+
+TOTALS = ("ncounts", "n_counts", "total_counts", "UMI_count", "nCount_RNA")
+GENES_DETECTED = ("ngenes", "n_genes", "n_genes_by_counts", "nFeature_RNA")
+PERCENTS = {
+    "full_mt_percent": (
+        "pct_counts_mt", "percent.mt", "percent_mt", "percent_mito", "percent.mito",
+        "mitopercent", "mito_percent", "mt_percent",
+    ),
+    "full_ribo_percent": (
+        "pct_counts_ribo", "percent.ribo", "percent_ribo", "ribopercent", "ribo_percent",
+    ),
+    "full_hb_percent": ("pct_counts_hb", "percent.hb", "percent_hb", "hb_percent"),
+}  # fmt: skip
+
+# scanpy's and Seurat's own names: a percentage by definition, whatever its range.
+_ALWAYS_PERCENT = ("pct_counts_", "percent.")
+
+
+def library_sizes(
+    obs: pd.DataFrame, counts: sp.csr_matrix, totals: Floats | None = None
+) -> tuple[Floats, str]:
+    """Total counts of each cell over the full transcriptome, and where they come from.
+
+    Parameters
+    ----------
+    obs
+        Table of the cells.
+    counts
+        (n_cells, n_genes), counts.
+    totals
+        (n_cells,), counts: sums over a larger matrix of the same file, where it has one.
+
+    Returns
+    -------
+    (n_cells,), counts: a reported total that is nowhere below the cell's own sum, else the
+    sums over the largest matrix; and ``obs:<column>``, ``sum over all genes of raw`` or
+    ``sum over all genes of the file``.
+    """
+    sums = row_sums(counts)
+    for name, reported in numeric_columns(obs, TOTALS):
+        if (reported >= sums - 0.5).all():
+            return np.maximum(reported, sums), f"obs:{name}"
+    if totals is not None and (totals >= sums).all():
+        return totals, "sum over all genes of raw"
+    return sums, "sum over all genes of the file"
+
+
+def full_values(
+    obs: pd.DataFrame, counts: sp.csr_matrix, library_size: Floats
+) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Quality values over the full transcriptome, where the matrix is a panel of it.
+
+    Empty when the library sizes are the sums of the matrix: then the matrix is the full
+    transcriptome and its own values are the authority.
+
+    Parameters
+    ----------
+    obs
+        Table of the cells.
+    counts
+        (n_cells, n_genes), counts.
+    library_size
+        (n_cells,), counts, as of :func:`library_sizes`.
+
+    Returns
+    -------
+    Columns ``full_genes_detected`` (genes) and ``full_<class>_percent`` (0 to 100), each
+    (n_cells,); and the obs column that each comes from.
+    """
+    if not (library_size > row_sums(counts) + 0.5).any():
+        return {}, {}
+    values, sources = {}, {}
+    for name, detected in numeric_columns(obs, GENES_DETECTED):
+        if (detected >= np.diff(counts.indptr)).all():
+            values[FULL_GENES_DETECTED], sources[FULL_GENES_DETECTED] = detected, f"obs:{name}"
+            break
+    for target, names in PERCENTS.items():
+        for name, reported in numeric_columns(obs, names):
+            scale = 100.0 if is_fraction(name, reported) else 1.0
+            percent = reported * scale
+            if (percent >= 0).all() and (percent <= 100).all():
+                values[target] = percent
+                sources[target] = f"obs:{name}" + (" (a fraction) × 100" if scale > 1 else "")
+                break
+    return values, sources
+
+
+def is_fraction(name: str, values: Floats) -> bool:
+    """Whether a share is stored as 0 to 1 instead of 0 to 100.
+
+    By its range, no cell above 1, unless the name is scanpy's or Seurat's own for a
+    percentage. Replogle's ``mitopercent`` is a fraction.
+    """
+    return not name.startswith(_ALWAYS_PERCENT) and bool(values.max(initial=0) <= 1)

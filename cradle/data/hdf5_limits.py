@@ -1,0 +1,78 @@
+"""Caps on what an untrusted file may declare, and the words for refusing one."""
+
+from dataclasses import dataclass
+
+from cradle.errors import InputError
+
+_OBTAIN = "obtain the file again from where it came from, or write it again with anndata."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps on what a file may declare, and on the process that looks at it.
+
+    Attributes
+    ----------
+    declared_bytes
+        Bytes of all contents once read into memory.
+    ratio
+        Declared bytes over the size of the file, from `ratio_from` bytes on.
+    chunk_bytes
+        Bytes of one HDF5 chunk, which is always read whole.
+    depth, objects
+        Nesting, and number of groups, datasets and attributes.
+    address_space
+        Memory of the child process, bytes.
+    """
+
+    declared_bytes: int = 32 * 2**30
+    ratio: int = 500
+    ratio_from: int = 256 * 2**20
+    chunk_bytes: int = 256 * 2**20
+    depth: int = 32
+    objects: int = 50_000
+    address_space: int = 2 * 2**30
+
+
+class Budget:
+    """Counts what a file declares; raises `InputError` at the first limit it passes."""
+
+    def __init__(self, limits: Limits, file_bytes: int) -> None:
+        self.limits, self.file_bytes = limits, file_bytes
+        self.bytes = self.objects = 0
+
+    def add_objects(self, number: int) -> None:
+        self.objects += number
+        if self.objects > self.limits.objects:
+            raise InputError(
+                "The file holds too many objects.",
+                f"more than {self.limits.objects:,} groups, datasets and attributes.",
+                "remove what is not needed from `uns` and `obsm`, and write it again.",
+            )
+
+    def add_bytes(self, number: int) -> None:
+        self.bytes += number
+        if self.bytes > self.limits.declared_bytes:
+            raise InputError(
+                "The file declares more data than this machine can hold.",
+                f"at least {self.bytes / 2**30:.1f} GiB; "
+                f"the limit is {self.limits.declared_bytes / 2**30:.1f} GiB.",
+                "store X as a sparse matrix, keep fewer cells or genes, or use a larger machine.",
+            )
+        if self.bytes > max(self.limits.ratio_from, self.limits.ratio * self.file_bytes):
+            raise InputError(
+                "The file declares far more data than it holds.",
+                f"at least {self.bytes / 2**20:.0f} MiB in a file of "
+                f"{self.file_bytes / 2**20:.2f} MiB.",
+                "store X as a sparse matrix (CSR) and write the file again.",
+            )
+
+
+def refusal(what: str, name: str, found: str) -> InputError:
+    """An error about the element `name` of the file."""
+    return InputError(what, f"{found} at {shown(name)}.", _OBTAIN)
+
+
+def shown(name: str) -> str:
+    """A name from the file, short and without control characters."""
+    return repr(name[:80])

@@ -1,0 +1,177 @@
+"""From a standard dataset to minibatches; counts stay sparse until a batch is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as lightning
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cradle.batches import CellBatch, Conditions, Counterparts, DataShape
+from cradle.data.counterfactuals import CounterfactualIndex, build_index
+from cradle.data.dosage import dosage_rows
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Arrays of one set of cells, in the order of the dataset."""
+
+    counts: sp.csr_matrix  # (n_cells, n_genes), float32
+    label: npt.NDArray[np.int64]  # (n_cells,), code of the perturbation
+    artifact: npt.NDArray[np.float32]  # (n_cells,), 1 = QC-failed
+    library_size: npt.NDArray[np.float32]  # (n_cells,), counts
+    dosage: Tensor  # (n_labels, n_perturbed_genes), one row a label
+
+    @classmethod
+    def from_anndata(
+        cls, adata: AnnData, labels: Sequence[str], perturbed_genes: Sequence[str]
+    ) -> Cells:
+        """Cells of a standard dataset with ``qc_fail``; ``labels`` gives the codes."""
+        code = {label: i for i, label in enumerate(labels)}
+        return cls(
+            sp.csr_matrix(adata.X, dtype=np.float32),
+            adata.obs["perturbation"].astype(str).map(code).to_numpy(np.int64),
+            adata.obs["qc_fail"].to_numpy(np.float32),
+            adata.obs["library_size"].to_numpy(np.float32),
+            torch.from_numpy(dosage_rows(labels, perturbed_genes)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def conditions(self, index: npt.NDArray[np.int64]) -> Conditions:
+        """What is known of these cells."""
+        return Conditions(
+            self.dosage[torch.from_numpy(self.label[index])],
+            torch.from_numpy(self.artifact[index, None]),
+            torch.from_numpy(self.library_size[index, None]),
+        )
+
+    def shape(self) -> DataShape:
+        """Statistics that networks are built from, over these cells."""
+        n = len(self)
+        log1p = self.counts.log1p()
+        mean = np.asarray(log1p.mean(axis=0)).ravel()
+        square = np.asarray(log1p.power(2).mean(axis=0)).ravel()
+        sd = np.sqrt(np.clip(square - mean**2, 0, None) * n / max(n - 1, 1))
+        # a gene that never varies in training carries no information; leave it at zero
+        sd[sd < 1e-3] = 1.0
+        share = np.asarray(self.counts.sum(axis=0)).ravel() / self.library_size.sum()
+        as_tensor = [torch.from_numpy(a.astype(np.float32)) for a in (mean, sd, share)]
+        return DataShape(self.counts.shape[1], self.dosage.shape[1], *as_tensor)
+
+
+class CellDataset(Dataset[CellBatch]):
+    """Indexed by a whole batch of cells at once; one sparse read, one dense copy."""
+
+    def __init__(self, cells: Cells, index: CounterfactualIndex | None = None):
+        self.cells = cells
+        self.index = index
+        self.profiles: sp.csr_matrix | None = None
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __getitem__(self, batch: npt.NDArray[np.int64]) -> CellBatch:
+        return CellBatch(
+            dense(self.cells.counts[batch]),
+            self.cells.conditions(batch),
+            self._counterparts(batch) if self.profiles is not None else None,
+        )
+
+    def draw_profiles(self, max_cells: int, generator: np.random.Generator) -> None:
+        """Draw the median profiles of an epoch; they hold until the next draw."""
+        if self.index is not None and self.index.members:
+            self.profiles = self.index.medians(
+                self.cells.counts, max_cells=max_cells, generator=generator
+            )
+
+    def _counterparts(self, batch: npt.NDArray[np.int64]) -> Counterparts:
+        assert self.index is not None
+        assert self.profiles is not None
+        row = self.index.row[batch]
+        groups, local = np.unique(row[row >= 0], return_inverse=True)
+        row[row >= 0] = local
+        return Counterparts(
+            dense(self.profiles[groups]),
+            self.cells.dosage[torch.from_numpy(self.index.label[groups])],
+            torch.from_numpy(self.index.artifact[groups, None]),
+            torch.from_numpy(row),
+            self.index.weight,
+        )
+
+
+class BatchSampler(Sampler[npt.NDArray[np.int64]]):
+    """Batches of nearly equal size; the order follows from the seed and the epoch alone."""
+
+    def __init__(self, n_cells: int, batch_size: int, seed: int | None):
+        self.n_cells, self.seed, self.epoch = n_cells, seed, 0
+        self.n_batches = max(1, -(-n_cells // batch_size))
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int64]]:
+        order = np.arange(self.n_cells)
+        if self.seed is not None:
+            np.random.default_rng([self.seed, self.epoch]).shuffle(order)
+        yield from np.array_split(order, self.n_batches)
+
+
+class CellDataModule(lightning.LightningDataModule):
+    """Training and validation cells with the counterfactual index of the training cells."""
+
+    def __init__(
+        self,
+        train: Cells,
+        val: Cells,
+        *,
+        batch_size: int,
+        seed: int,
+        max_counterparts: int,
+        both_directions: bool,
+    ):
+        super().__init__()
+        self.seed, self.batch_size, self.max_counterparts = seed, batch_size, max_counterparts
+        index = build_index(train.label, train.artifact, both_directions=both_directions)
+        self.train_set = CellDataset(train, index)
+        self.val_set = CellDataset(val)
+        self.sampler = BatchSampler(len(train), batch_size, seed)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Order of the cells and counterfactual profiles of this epoch."""
+        self.sampler.epoch = epoch
+        self.train_set.draw_profiles(
+            self.max_counterparts, np.random.default_rng([self.seed, epoch, 1])
+        )
+
+    def train_dataloader(self) -> DataLoader[CellBatch]:
+        """Shuffled batches of training cells."""
+        return _loader(self.train_set, self.sampler)
+
+    def val_dataloader(self) -> DataLoader[CellBatch]:
+        """Validation cells in their order."""
+        return _loader(self.val_set, BatchSampler(len(self.val_set), 4 * self.batch_size, None))
+
+
+def dense(counts: sp.csr_matrix) -> Tensor:
+    """A few rows as a float32 tensor."""
+    return torch.from_numpy(counts.toarray())
+
+
+def _loader(cells: CellDataset, sampler: BatchSampler) -> DataLoader[CellBatch]:
+    return DataLoader(cells, sampler=sampler, batch_size=None, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

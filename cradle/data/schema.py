@@ -1,0 +1,228 @@
+"""The standard dataset: its names, and a check that lists every violation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from cradle.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SCHEMA_VERSION = 1
+CONTROL = "control"
+SPLITS = ("train", "val", "test", "unused")
+
+PERTURBATION = "perturbation"
+LIBRARY_SIZE = "library_size"
+BATCH = "batch"
+SPLIT = "split"
+FULL_GENES_DETECTED = "full_genes_detected"
+FULL_PERCENTS = ("full_mt_percent", "full_ribo_percent", "full_hb_percent")
+FULL_VALUES = (FULL_GENES_DETECTED, *FULL_PERCENTS)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One departure from the standard: what is wrong, what was found, what to do."""
+
+    what: str
+    found: str
+    do: str
+
+
+def is_standard(adata: AnnData) -> bool:
+    """Whether the file says that it already follows this schema (``validate`` checks it)."""
+    record = adata.uns.get("cradle")
+    return isinstance(record, dict) and "schema_version" in record
+
+
+def validate(adata: AnnData, require_labels: bool = True) -> list[Violation]:
+    """Every way in which a dataset departs from the standard form.
+
+    Parameters
+    ----------
+    adata
+        Dataset in memory, (n_cells, n_genes).
+    require_labels
+        Whether ``obs["perturbation"]`` must be there; when it is, it is always checked.
+
+    Returns
+    -------
+    The violations, none for a standard dataset.
+    """
+    return [
+        *_names(adata),
+        *_counts(adata.X),
+        *_labels(adata.obs, require_labels),
+        *_library_size(adata),
+        *_optional_columns(adata.obs),
+        *_record(adata),
+    ]
+
+
+def check(adata: AnnData, require_labels: bool = True) -> None:
+    """Raise one error that names every violation.
+
+    Raises
+    ------
+    InputError
+        When :func:`validate` finds anything.
+    """
+    violations = validate(adata, require_labels)
+    if violations:
+        raise InputError(
+            " ".join(violation.what for violation in violations),
+            " ".join(violation.found for violation in violations),
+            " ".join(dict.fromkeys(violation.do for violation in violations)),
+        )
+
+
+def _names(adata: AnnData) -> Iterator[Violation]:
+    for things, size in (("cells", adata.n_obs), ("genes", adata.n_vars)):
+        if size == 0:
+            yield Violation(f"There are no {things}.", f"0 {things}.", f"Use a file with {things}.")
+    for things, names in (("cells", adata.obs_names), ("genes", adata.var_names)):
+        if not names.is_unique:
+            repeated = names[names.duplicated()].unique()
+            yield Violation(
+                f"Two {things} have the same name.",
+                f"{len(repeated)} repeated names, such as {repeated[0]!r}.",
+                f"Give all {things} names of their own (standardize does).",
+            )
+
+
+def _counts(counts: Any) -> Iterator[Violation]:
+    if not (sp.issparse(counts) and counts.format == "csr"):
+        yield Violation(
+            "The counts are not a CSR matrix.", f"{type(counts).__name__}.", "Run standardize."
+        )
+        return
+    if counts.dtype not in (np.float32, np.int32):
+        yield Violation(
+            "The counts are neither float32 nor int32.", f"{counts.dtype}.", "Run standardize."
+        )
+    values = counts.data
+    wrong = {
+        "not finite": ~np.isfinite(values),
+        "negative": values < 0,
+        "not whole numbers": values != np.rint(values),
+    }
+    for name, mask in wrong.items():
+        if mask.any():
+            yield Violation(
+                f"Some counts are {name}.",
+                f"{int(mask.sum())} values, such as {values[mask][0]:g}.",
+                "Give the raw UMI counts.",
+            )
+
+
+def _labels(obs: pd.DataFrame, require_labels: bool) -> Iterator[Violation]:
+    # Imported here: dosage takes the name of the control from this module.
+    from cradle.data.dosage import canonical, genes_of
+
+    if PERTURBATION not in obs:
+        if require_labels:
+            yield _missing(PERTURBATION, obs)
+        return
+    labels = obs[PERTURBATION]
+    if labels.isna().any():
+        yield Violation(
+            "Some cells have no perturbation.",
+            f"{int(labels.isna().sum())} cells.",
+            "Drop them, or label them (standardize drops and counts them).",
+        )
+    names = [str(name) for name in labels.dropna().unique()]
+    if require_labels and CONTROL not in names:
+        yield Violation(
+            "There are no control cells.",
+            f"{len(names)} perturbations, none of them {CONTROL!r}.",
+            "Say which label is the control.",
+        )
+    for name in names:
+        try:
+            expected = canonical(genes_of(name))
+        except InputError as error:
+            yield Violation(error.what, error.found, error.do)
+            continue
+        if name != expected:
+            yield Violation(
+                "A perturbation label is not in canonical form.",
+                f"{name!r} instead of {expected!r}.",
+                "Run standardize.",
+            )
+
+
+def _library_size(adata: AnnData) -> Iterator[Violation]:
+    if LIBRARY_SIZE not in adata.obs:
+        yield _missing(LIBRARY_SIZE, adata.obs)
+        return
+    sizes = pd.to_numeric(adata.obs[LIBRARY_SIZE], errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~(np.isfinite(sizes) & (sizes > 0))
+    if bad.any():
+        yield Violation(
+            "Some library sizes are not positive numbers.",
+            f"{int(bad.sum())} cells.",
+            "Drop cells without counts (standardize does).",
+        )
+    if sp.issparse(adata.X) and adata.n_vars:
+        below = sizes < row_sums(adata.X) - 0.5
+        if below.any():
+            yield Violation(
+                "Some library sizes are below the cell's own counts.",
+                f"{int(below.sum())} cells.",
+                "Library sizes are totals over the full transcriptome: recompute them.",
+            )
+
+
+def _optional_columns(obs: pd.DataFrame) -> Iterator[Violation]:
+    if BATCH in obs and obs[BATCH].isna().any():
+        yield Violation(
+            "Some cells have no batch.",
+            f"{int(obs[BATCH].isna().sum())} cells.",
+            "Fill the column in, or leave it out.",
+        )
+    if SPLIT in obs and not obs[SPLIT].isin(SPLITS).all():
+        others = sorted({str(value) for value in obs[SPLIT].unique()} - set(SPLITS))
+        yield Violation(
+            "The split holds unknown values.", f"{others}.", f"Use {', '.join(SPLITS)}."
+        )
+    for column in (column for column in FULL_VALUES if column in obs):
+        values = pd.to_numeric(obs[column], errors="coerce").to_numpy(dtype=np.float64)
+        top = 100 if column in FULL_PERCENTS else np.inf
+        bad = ~(np.isfinite(values) & (values >= 0) & (values <= top))
+        if bad.any():
+            yield Violation(
+                f"Column {column} holds impossible values.",
+                f"{int(bad.sum())} cells.",
+                "Mend the column, or leave it out.",
+            )
+
+
+def _record(adata: AnnData) -> Iterator[Violation]:
+    record = adata.uns.get("cradle")
+    version = record.get("schema_version") if isinstance(record, dict) else None
+    if version is None or int(version) != SCHEMA_VERSION:
+        yield Violation(
+            "The record of how the dataset was made is missing or of another version.",
+            f"schema version {version}, not {SCHEMA_VERSION}.",
+            "Run standardize on the original file.",
+        )
+
+
+def _missing(column: str, obs: pd.DataFrame) -> Violation:
+    available = ", ".join(map(str, obs.columns)) or "none"
+    return Violation(
+        f"Missing column obs[{column!r}].", f"Available: {available}.", "Run standardize."
+    )
+
+
+def row_sums(counts: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Total of each row of a sparse matrix, (n_cells,), summed in float64."""
+    return np.asarray(counts.sum(axis=1, dtype=np.float64), dtype=np.float64).ravel()

@@ -1,0 +1,146 @@
+"""A name or a path -> the standard dataset; and the hash that identifies its content."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from cradle.data import gate
+from cradle.data.catalogue import DATASETS, DatasetSpec, find
+from cradle.data.download import verify
+from cradle.data.schema import LIBRARY_SIZE, PERTURBATION, check, is_standard
+from cradle.data.standardize import InputSpec, standardize
+from cradle.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_BLOCK_CELLS = 4096
+
+
+def load(
+    data: str | Path, *, require_labels: bool = True, spec: InputSpec | None = None
+) -> "AnnData":
+    """A dataset in standard form.
+
+    Parameters
+    ----------
+    data
+        Catalogue name, or path of an `.h5ad` file; a `Path` is never taken for a name.
+    require_labels
+        Whether cells must carry perturbations and some of them the control.
+    spec
+        How to read a file whose names do not tell; the catalogue's own for its datasets.
+
+    Returns
+    -------
+    AnnData
+        Standard form, counts (n_cells, n_genes). A file that is in that form already comes back
+        as stored, after the check.
+
+    Raises
+    ------
+    InputError
+        Unknown name (close ones are listed), a dataset that is not on this machine, or a file
+        that is refused by the gate, by its checksum or by the standardizer.
+    """
+    if isinstance(data, str) and _is_name(data):
+        return _load_catalogued(data, require_labels, spec)
+    adata = gate.open_safely(data)
+    given = Path(data)
+    record = {"source": given.name, "sha256": file_hash(gate.regular_file(data))}
+    return _standard(adata, spec, given.stem, require_labels, record)
+
+
+def data_hash(adata: "AnnData") -> str:
+    """Identity of a dataset: SHA-256 over counts, labels, library sizes and gene names.
+
+    Dense, CSR and CSC matrices of any number type, in memory or backed, give the same hash, and
+    so do stored zeros and any order inside a row. The order of cells and genes counts.
+
+    Returns
+    -------
+    64 hexadecimal digits.
+    """
+    row_sizes, columns, values = (hashlib.sha256() for _ in range(3))
+    for block in _row_blocks(adata.X):
+        row_sizes.update(np.diff(block.indptr).astype("<i8").tobytes())
+        columns.update(block.indices.astype("<i4").tobytes())
+        values.update(block.data.astype("<f8").tobytes())
+    parts = {
+        "shape": list(map(int, adata.shape)),
+        "counts": [part.hexdigest() for part in (row_sizes, columns, values)],
+        "genes": _texts(adata.var_names),
+        "labels": _texts(adata.obs[PERTURBATION]) if PERTURBATION in adata.obs else None,
+        "library_sizes": _numbers(adata.obs[LIBRARY_SIZE]) if LIBRARY_SIZE in adata.obs else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of the bytes of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _is_name(data: str) -> bool:
+    """Whether to look in the catalogue: a path has a folder or a suffix."""
+    return data in DATASETS or not ("/" in data or Path(data).suffix)
+
+
+def _load_catalogued(name: str, require_labels: bool, spec: InputSpec | None) -> "AnnData":
+    row, here = find(name)
+    if here is None:
+        raise _not_here(row)
+    path, file = here
+    trusted = verify(path, file) or row.shipped
+    adata = gate.read(path) if trusted else gate.open_safely(path)
+    record = {"source": row.citation, "file": path.name, "sha256": file_hash(path)}
+    return _standard(adata, spec or file.reading, name, require_labels, record)
+
+
+def _standard(
+    adata: "AnnData",
+    spec: InputSpec | None,
+    name: str,
+    require_labels: bool,
+    record: dict[str, str],
+) -> "AnnData":
+    if is_standard(adata):
+        check(adata, require_labels)
+        return adata
+    standard = standardize(adata, spec, name=name, require_labels=require_labels)
+    standard.uns["cradle"]["provenance"] |= record
+    return standard
+
+
+def _not_here(row: DatasetSpec) -> InputError:
+    return InputError(
+        f"The dataset {row.name!r} is not on this machine.",
+        f"no file {' or '.join(repr(file.name) for file in row.files)} in CRADLE_DATA_DIR or in "
+        "the download folder.",
+        f"`python -m cradle fetch {row.name}` downloads it." if row.download else row.by_hand,
+    )
+
+
+def _row_blocks(counts: Any) -> Iterator[sp.csr_matrix]:
+    """Blocks of rows, each in the one canonical form of its values."""
+    if sp.issparse(counts) and counts.format != "csr":
+        counts = counts.tocsr()
+    for start in range(0, counts.shape[0], _BLOCK_CELLS):
+        block = sp.csr_matrix(counts[start : start + _BLOCK_CELLS], copy=True)
+        block.sum_duplicates()
+        block.eliminate_zeros()
+        yield block
+
+
+def _texts(values: Any) -> str:
+    return hashlib.sha256(json.dumps([str(value) for value in values]).encode()).hexdigest()
+
+
+def _numbers(values: Any) -> str:
+    return hashlib.sha256(np.asarray(values, dtype="<f8").tobytes()).hexdigest()

@@ -1,0 +1,206 @@
+"""Which cells a model learns from and which it never sees."""
+
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cradle.data.dosage import canonical, genes_of, perturbed_genes
+from cradle.data.schema import CONTROL, SPLITS
+from cradle.errors import InputError
+
+Support = Literal["seen", "held-out combination", "never measured", "gene never seen"]
+
+# Whole numbers, so that shares of any number of cells are exact: train, val, test.
+_WITH_TEST = (16, 4, 5)
+_WITHOUT_TEST = (4, 1, 0)
+
+
+def split_cells(
+    perturbation: pd.Series,
+    *,
+    seed: int = 0,
+    test_combinations: Sequence[str] | None = None,
+    test_fraction: float = 0.25,
+) -> pd.Series:
+    """Split of each cell, by perturbation.
+
+    Held-out perturbations go wholly to ``test``. In a combination screen all other cells
+    are split 80/20 into ``train`` and ``val``. In a screen of single perturbations, and in
+    one without any eligible combination to draw, cells are split 64/16/20 into ``train``,
+    ``val`` and ``test``. Both within each perturbation, of which at least one cell is
+    trained on.
+
+    Parameters
+    ----------
+    perturbation
+        Canonical label of each cell, (n_cells,), indexed by unique cell names.
+    seed
+        Two equal seeds give equal splits, whatever the order of the cells.
+    test_combinations
+        Perturbations to hold out, single ones allowed, genes in any order; an empty
+        sequence holds none out. Drawn by the seed from the eligible combinations when None.
+    test_fraction
+        Share of the eligible combinations to draw, at least one where any is eligible.
+
+    Returns
+    -------
+    Categorical over ``SPLITS``, (n_cells,), with the index of ``perturbation``.
+
+    Raises
+    ------
+    InputError
+        When labels are missing, cell names repeat, the fraction is no share, or a
+        combination to hold out is not measured.
+    """
+    _check_cells(perturbation)
+    labels = perturbation.astype(str)
+    if test_combinations is None:
+        held_out = draw_held_out(labels.unique(), seed=seed, test_fraction=test_fraction)
+        combinations = bool(held_out)
+    else:
+        held_out = _measured(test_combinations, labels.unique())
+        combinations = any(len(genes_of(label)) > 1 for label in labels.unique())
+    shares = _WITHOUT_TEST if combinations else _WITH_TEST
+    result = pd.Series("test", index=perturbation.index, dtype=object, name="split")
+    for label, cells in labels.groupby(labels, sort=True):
+        if label not in held_out:
+            names = np.sort(cells.index.to_numpy())
+            result[names] = _deal(str(label), names.size, shares, seed)
+    return result.astype(pd.CategoricalDtype(list(SPLITS)))
+
+
+def eligible_combinations(perturbations: Iterable[str]) -> list[str]:
+    """Combinations that could be held out alone: each gene stays in some other perturbation.
+
+    Parameters
+    ----------
+    perturbations
+        Canonical labels; repetitions do not matter.
+    """
+    labels = {str(label) for label in perturbations}
+    uses = Counter(gene for label in labels for gene in genes_of(label))
+    return sorted(
+        label
+        for label in labels
+        if len(genes_of(label)) > 1 and all(uses[gene] > 1 for gene in genes_of(label))
+    )
+
+
+def draw_held_out(
+    perturbations: Iterable[str], *, seed: int, test_fraction: float = 0.25
+) -> set[str]:
+    """Combinations held out by seed, so that together they leave every gene in training.
+
+    Parameters
+    ----------
+    perturbations
+        Canonical labels; repetitions and order do not matter.
+    seed
+        Order in which the eligible combinations are tried.
+    test_fraction
+        Share of the eligible combinations to hold out; fewer where the genes run out.
+    """
+    if not 0 < test_fraction <= 1:
+        raise InputError(
+            "The share of combinations to hold out is not possible.",
+            f"{test_fraction}.",
+            "Use a number above 0 and at most 1.",
+        )
+    labels = {str(label) for label in perturbations}
+    eligible = eligible_combinations(labels)
+    wanted = max(1, round(test_fraction * len(eligible)))
+    uses = Counter(gene for label in labels for gene in genes_of(label))
+    held_out: set[str] = set()
+    for index in np.random.default_rng(seed).permutation(len(eligible)):
+        genes = genes_of(eligible[index])
+        if len(held_out) < wanted and all(uses[gene] > 1 for gene in genes):
+            held_out.add(eligible[index])
+            uses.subtract(genes)
+    return held_out
+
+
+def support_of(label: str, counts: Mapping[str, int], held_out: Collection[str]) -> Support:
+    """What stands behind a prediction.
+
+    Parameters
+    ----------
+    label
+        Canonical label.
+    counts
+        Training cells of each label.
+    held_out
+        Labels that went wholly to test.
+
+    Returns
+    -------
+    ``seen`` when the label has training cells; else ``gene never seen`` when one of its
+    genes has none in any label; else ``held-out combination`` (a held-out single whose gene
+    is trained on in combinations too) or ``never measured``.
+    """
+    trained = {name for name, n_cells in counts.items() if n_cells > 0}
+    if label in trained and label not in held_out:
+        return "seen"
+    if not set(genes_of(label)) <= set(perturbed_genes(trained - set(held_out))):
+        return "gene never seen"
+    return "held-out combination" if label in held_out else "never measured"
+
+
+def _deal(
+    label: str, n_cells: int, shares: tuple[int, int, int], seed: int
+) -> npt.NDArray[np.object_]:
+    """Splits of the cells of one perturbation in the order of their names."""
+    sizes = _sizes(n_cells, shares)
+    dealt = np.repeat(np.array(SPLITS[:3], dtype=object), sizes)
+    # A generator for each label: other perturbations do not change the split of this one.
+    rng = np.random.default_rng([seed, zlib.crc32(label.encode())])
+    return dealt[rng.permutation(n_cells)]
+
+
+def _sizes(n_cells: int, shares: tuple[int, int, int]) -> list[int]:
+    """Cells in train, val and test by largest remainder, so that training comes first."""
+    total = sum(shares)
+    sizes = [n_cells * share // total for share in shares]
+    remainders = [n_cells * share % total for share in shares]
+    order = sorted(range(3), key=lambda index: -remainders[index])
+    if sizes[0] == 0:
+        order = [0, *(index for index in order if index != 0)]
+    for index in order[: n_cells - sum(sizes)]:
+        sizes[index] += 1
+    return sizes
+
+
+def _measured(wanted: Sequence[str], perturbations: Collection[str]) -> set[str]:
+    """Canonical labels of the perturbations to hold out, each of them measured."""
+    labels = {canonical(genes_of(label.strip())) for label in wanted}
+    for label in sorted(labels):
+        if label == CONTROL or label not in perturbations:
+            close = get_close_matches(label, [*perturbations], n=3, cutoff=0.5)
+            raise InputError(
+                "A combination to hold out cannot be held out.",
+                f"{label!r} is {'the control' if label == CONTROL else 'not in the dataset'}.",
+                f"Name measured combinations, for example {', '.join(close)}."
+                if close
+                else "Name measured combinations.",
+            )
+    return labels
+
+
+def _check_cells(perturbation: pd.Series) -> None:
+    if perturbation.isna().any():
+        raise InputError(
+            "Some cells have no perturbation.",
+            f"{int(perturbation.isna().sum())} of {len(perturbation)} cells.",
+            "Standardize the dataset first, which drops them.",
+        )
+    if not perturbation.index.is_unique:
+        raise InputError(
+            "Two cells have the same name.",
+            f"{int(perturbation.index.duplicated().sum())} repetitions.",
+            "Standardize the dataset first, which makes the names unique.",
+        )

@@ -1,0 +1,106 @@
+"""Treatment effects of perturbations, as every model, baseline and observation reports them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cradle.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Average treatment effects against control, on the scale log2(1 + 1e4·x/library size).
+
+    Parameters
+    ----------
+    perturbations, genes
+        Canonical labels of the rows, symbols of the columns.
+    mean
+        Effects, (n_perturbations, n_genes), log2 units. A row of NaN: not applicable.
+    lower, upper
+        Bounds of the interval of each effect, same shape; None where there is no interval.
+    se
+        Standard error of an observed effect (group and control), same shape.
+    n_cells
+        Cells behind each row, (n_perturbations,).
+    """
+
+    perturbations: tuple[str, ...]
+    genes: tuple[str, ...]
+    mean: FloatArray
+    lower: FloatArray | None = None
+    upper: FloatArray | None = None
+    se: FloatArray | None = None
+    n_cells: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        n_rows, n_genes = len(self.perturbations), len(self.genes)
+        for name in ("mean", "lower", "upper", "se", "n_cells"):
+            value = getattr(self, name)
+            expected = (n_rows,) if name == "n_cells" else (n_rows, n_genes)
+            if value is not None and value.shape != expected:
+                raise ValueError(f"Effects.{name} has shape {value.shape}, needs {expected}")
+
+    @property
+    def applicable(self) -> tuple[str, ...]:
+        """Perturbations with an effect for every gene."""
+        finite = np.isfinite(self.mean).all(axis=1)
+        return tuple(self.perturbations[i] for i in np.flatnonzero(finite))
+
+    def rows(self, labels: Sequence[str]) -> Effects:
+        """Effects of these perturbations, in this order (InputError when one is absent)."""
+        index = _positions(labels, self.perturbations, "perturbation")
+        return replace(self, perturbations=tuple(labels), **self._taken(index, axis=0))
+
+    def columns(self, genes: Sequence[str]) -> Effects:
+        """Effects on these genes, in this order (InputError when one is absent)."""
+        index = _positions(genes, self.genes, "gene")
+        return replace(self, genes=tuple(genes), **self._taken(index, axis=1))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Long table: perturbation, gene, effect, and lower, upper (NaN without an interval)."""
+        # Imported here: the baselines build Effects and know no pandas.
+        import pandas as pd
+
+        n_rows, n_genes = self.mean.shape
+        absent = np.full(self.mean.shape, np.nan)
+        return pd.DataFrame(
+            {
+                "perturbation": np.repeat(np.asarray(self.perturbations, dtype=object), n_genes),
+                "gene": np.tile(np.asarray(self.genes, dtype=object), n_rows),
+                "effect": self.mean.ravel(),
+                "lower": (absent if self.lower is None else self.lower).ravel(),
+                "upper": (absent if self.upper is None else self.upper).ravel(),
+            }
+        )
+
+    def _taken(self, index: list[int], axis: int) -> dict[str, Any]:
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)[2:]}
+        return {
+            name: np.take(value, index, axis=axis)
+            for name, value in arrays.items()
+            if value is not None and value.ndim > axis
+        }
+
+
+def _positions(wanted: Sequence[str], available: Sequence[str], kind: str) -> list[int]:
+    where = {name: i for i, name in enumerate(available)}
+    absent = [name for name in wanted if name not in where]
+    if absent:
+        raise InputError(
+            f"There is no effect for the {kind} {', '.join(absent[:5])}.",
+            f"{len(available)} {kind}s, among them {', '.join(available[:5])}.",
+            f"Ask for a {kind} of the table.",
+        )
+    return [where[name] for name in wanted]

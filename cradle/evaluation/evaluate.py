@@ -1,0 +1,173 @@
+"""Every score of a model on a screen, in the JSON form of the interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cradle.data.schema import CONTROL
+from cradle.evaluation import sections
+from cradle.evaluation.moments import SCORED_SPLITS
+from cradle.evaluation.quality import (
+    Generate,
+    MeasuredCells,
+    distances,
+    generate_screen,
+    pass_rates,
+)
+from cradle.evaluation.sections import SPLITS, Scoring
+from cradle.evaluation.truth import (
+    Truth,
+    Twins,
+    artifact_correlations,
+    clean_pass_rates,
+    effect_correlations,
+)
+
+if TYPE_CHECKING:
+    from cradle.data.qc import QCThresholds
+
+N_GENERATED = 10_000  # cells, over all perturbations
+N_TWINS = 2_000
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Observed cells beside which generated ones are judged.
+
+    Parameters
+    ----------
+    measured
+        Quality by the modelled genes.
+    split
+        Of each cell.
+    passing
+        Which of them passed quality control by all criteria.
+    """
+
+    measured: MeasuredCells
+    split: npt.NDArray[np.str_]
+    passing: npt.NDArray[np.bool_]
+
+    def rows(self, split: str, labels: list[str]) -> npt.NDArray[np.bool_]:
+        """Cells of these perturbations in a split."""
+        splits = SCORED_SPLITS if split == "all" else (split,)
+        return np.isin(self.split, splits) & self.measured.of(labels)
+
+
+def evaluate(
+    scoring: Scoring,
+    thresholds: QCThresholds,
+    *,
+    cells: Cells | None = None,
+    generate: Generate | None = None,
+    twins: Twins | None = None,
+    truth: Truth | None = None,
+    n_generated: int = N_GENERATED,
+    n_twins: int = N_TWINS,
+) -> JSON:
+    """Every score of a model on a screen, strictly valid JSON (SPEC 7, INTERFACE).
+
+    Parameters
+    ----------
+    scoring
+        Observed moments and predicted effects.
+    thresholds
+        Of quality control, for the pass rates.
+    cells
+        Observed cells; without them, or without `generate`, there is no pass rate.
+    generate, twins
+        Cells of a perturbation with the artifact off, and pairs of twins; called with a label,
+        a number and a seed. None where the model predicts effects only.
+    truth
+        Of a simulated screen.
+
+    Returns
+    -------
+    `test`, `val`, `train`, `all` (None without perturbations to score), `floor`, `replicate`,
+    `ceiling`, `disjoint_control`, `coverage`, `record`, and `truth` for simulated cells.
+    """
+    report: JSON = {
+        **sections.model_scores(scoring),
+        "floor": sections.floor(scoring),
+        "replicate": sections.replicate(scoring),
+        "ceiling": sections.ceilings(scoring),
+        "disjoint_control": sections.disjoint_control(scoring),
+        "coverage": sections.coverages(scoring),
+        "record": sections.record(scoring),
+    }
+    quality = _quality(scoring, thresholds, cells, generate, n_generated)
+    for split in present(report):
+        report[split].update(quality.get(split, {"qcpr": None, "wasserstein": None}))
+    reason = _no_pass_rate(cells, generate)
+    if reason:
+        report["record"]["qcpr"] = reason
+    if truth is not None:
+        report["truth"] = _truth(scoring, thresholds, truth, cells, twins, n_twins)
+    return report
+
+
+def present(report: JSON) -> list[str]:
+    """Splits that have scores."""
+    return [split for split in SPLITS if report.get(split)]
+
+
+def _no_pass_rate(cells: Cells | None, generate: Generate | None) -> str:
+    if cells is None:
+        return "needs the cells: evaluate with the dataset"
+    return "" if generate else "the model predicts effects, not cells"
+
+
+def _quality(
+    scoring: Scoring,
+    thresholds: QCThresholds,
+    cells: Cells | None,
+    generate: Generate | None,
+    n_generated: int,
+) -> JSON:
+    labels = scoring.scored("all")
+    if cells is None or generate is None or not labels:
+        return {}
+    sizes = {label: int(cells.rows("all", [label]).sum()) for label in labels}
+    generated = generate_screen(generate, sizes, thresholds, n_generated)
+    found = {}
+    for split in SPLITS:
+        scored = scoring.scored(split)
+        chosen, rows = generated.of(scored), cells.rows(split, scored)
+        part = MeasuredCells(generated.values[chosen], generated.perturbation[chosen])
+        train = cells.split == "train"
+        found[split] = {
+            "qcpr": pass_rates(part, cells.measured, train, rows, thresholds),
+            "wasserstein": distances(part, cells.measured, rows & cells.passing, thresholds),
+        }
+    return found
+
+
+def _truth(
+    scoring: Scoring,
+    thresholds: QCThresholds,
+    truth: Truth,
+    cells: Cells | None,
+    twins: Twins | None,
+    n_twins: int,
+) -> JSON:
+    trained, scored = scoring.scored("train"), scoring.scored("all")
+    held_out = [label for label in scoring.scored("test") if label not in set(trained)]
+    found = effect_correlations(truth, scoring.predicted, trained, held_out)
+    found["interacting_pairs"] = sorted(truth.interacting)
+    if cells is not None:
+        by_split = {
+            split: clean_pass_rates(
+                truth, cells.measured, cells.rows(split, scoring.scored(split)), thresholds
+            )
+            for split in SPLITS
+        }
+        found |= {"clean_pass_rate": by_split["all"], "clean_pass_rate_by_split": by_split}
+    if twins is not None:
+        return found | artifact_correlations(truth, twins, [CONTROL, *scored], n_twins)
+    return found | {"artifact_correlation": None, "artifact_reason": "no cells are generated"}

@@ -1,0 +1,261 @@
+"""Sufficient statistics of expression per group of cells, and the effects observed in them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+from cradle.evaluation.effects import Effects
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SCORED_SPLITS = ("train", "val", "test")
+MIN_CELLS = 30
+SCALE = 1e4
+GROUP_KEYS = ["perturbation", "split", "half", "qc_fail"]
+
+Side = Literal["all", "passing"]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Mean and sample variance of log2(1 + 1e4·x/library size) per perturbation.
+
+    Parameters
+    ----------
+    labels
+        Canonical labels, control included where it has cells.
+    n
+        Cells per label, (n_labels,).
+    mean, var
+        (n_labels, n_genes); var has n − 1 in the denominator and is NaN for a single cell.
+    """
+
+    labels: tuple[str, ...]
+    n: npt.NDArray[np.int64]
+    mean: FloatArray
+    var: FloatArray
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of log2(1 + 1e4·x/library size) in disjoint groups of cells.
+
+    Parameters
+    ----------
+    groups
+        One row a group: perturbation, split, half (0 or 1, random), qc_fail, n_cells.
+    genes
+        Symbols of the columns.
+    mean, m2
+        Mean and sum of squared deviations per group, (n_groups, n_genes), float32.
+    """
+
+    groups: pd.DataFrame
+    genes: tuple[str, ...]
+    mean: npt.NDArray[np.float32]
+    m2: npt.NDArray[np.float32]
+
+    def pool(
+        self,
+        splits: Collection[str] | None = None,
+        halves: Collection[int] | None = None,
+        passing_only: bool = False,
+        labels: Collection[str] | None = None,
+    ) -> Pooled:
+        """Moments per perturbation over the chosen groups (None: train, val and test; both halves).
+
+        Exact: the pooled moments are those of the cells themselves (Chan et al. 1979).
+        """
+        groups = self.groups
+        chosen = groups["split"].isin(list(SCORED_SPLITS if splits is None else splits))
+        if halves is not None:
+            chosen &= groups["half"].isin(list(halves))
+        if passing_only:
+            chosen &= ~groups["qc_fail"].astype(bool)
+        if labels is not None:
+            chosen &= groups["perturbation"].isin(list(labels))
+        return self._pooled(np.flatnonzero(chosen.to_numpy()))
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file; the groups and genes travel in its JSON header."""
+        from cradle.evaluation.storage import save_moments
+
+        save_moments(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Moments:
+        """Read what `save` wrote (InputError when the file is not such a file)."""
+        from cradle.evaluation.storage import load_moments
+
+        return load_moments(path)
+
+    def _pooled(self, rows: npt.NDArray[np.intp]) -> Pooled:
+        chosen = self.groups.iloc[rows]
+        codes, labels = pd.factorize(chosen["perturbation"].astype(str), sort=True)
+        sizes = chosen["n_cells"].to_numpy(np.int64)
+        member = sp.csr_matrix(
+            (np.ones(len(rows)), (codes, np.arange(len(rows)))), shape=(len(labels), len(rows))
+        )
+        n = np.bincount(codes, weights=sizes, minlength=len(labels)).astype(np.int64)
+        mean_of_group = self.mean[rows].astype(np.float64)
+        mean = member @ (sizes[:, None] * mean_of_group) / n[:, None]
+        between = sizes[:, None] * (mean_of_group - mean[codes]) ** 2
+        m2 = member @ (self.m2[rows].astype(np.float64) + between)
+        freedom = np.where(n > 1, n - 1, np.nan)[:, None]
+        return Pooled(tuple(str(label) for label in labels), n, mean, m2 / freedom)
+
+
+def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) -> Moments:
+    """Moments of every (perturbation, split, half, qc_fail) group of a standard dataset.
+
+    Parameters
+    ----------
+    adata
+        Counts in X (CSR or dense, read `chunk_size` rows at a time), obs perturbation, split,
+        qc_fail and library_size (counts per cell over the full transcriptome).
+    seed
+        Of the halves, which are balanced within each perturbation, split and QC flag, and do
+        not depend on the order of the cells.
+    """
+    keys = _cell_keys(adata, seed)
+    grouped = keys.groupby(GROUP_KEYS, observed=True, sort=True)
+    group = grouped.ngroup().to_numpy()
+    groups = grouped.size().rename("n_cells").reset_index()
+    totals = np.zeros((len(groups), adata.n_vars))
+    squares = np.zeros_like(totals)
+    library_size = adata.obs["library_size"].to_numpy(np.float64)
+    for start in range(0, adata.n_obs, chunk_size):
+        rows = slice(start, start + chunk_size)
+        expression = log2_expression(adata.X[rows], library_size[rows])
+        _add_by_group(totals, expression, group[rows])
+        _add_by_group(squares, expression.multiply(expression), group[rows])
+    n = groups["n_cells"].to_numpy()[:, None]
+    mean = totals / n
+    m2 = np.maximum(squares - n * mean**2, 0.0)
+    genes = tuple(str(gene) for gene in adata.var_names)
+    return Moments(groups, genes, mean.astype(np.float32), m2.astype(np.float32))
+
+
+def log2_expression(counts: object, library_size: FloatArray) -> sp.csr_matrix:
+    """log2(1 + 1e4·x/library size) of a block of cells, (n_cells, n_genes), sparse float64."""
+    block = sp.csr_matrix(counts, dtype=np.float64, copy=True)
+    per_entry = np.repeat(SCALE / library_size, np.diff(block.indptr))
+    block.data = np.log2(1.0 + block.data * per_entry)
+    return block
+
+
+def observed_effects(
+    moments: Moments,
+    split: str = "all",
+    side: Side = "all",
+    control_half: int | None = None,
+    treated_half: int | None = None,
+) -> Effects:
+    """Mean of each perturbation minus the mean of control, with its standard error.
+
+    Parameters
+    ----------
+    split
+        "train", "val", "test", or "all" for the three together.
+    side
+        Every cell, or the QC-passing ones.
+    control_half, treated_half
+        Only one random half of the control (treated) cells.
+
+    Notes
+    -----
+    Control is that of the split when it has at least 30 cells, else every control cell
+    (`control_splits`). se² = var_t/n_t + var_c/n_c, SPEC 7.
+    """
+    passing = side == "passing"
+    pooled = moments.pool(_splits(split), _half(treated_half), passing)
+    control = pooled_control(moments, split, side, control_half)
+    treated = [i for i, label in enumerate(pooled.labels) if label != CONTROL]
+    n = pooled.n[treated]
+    variance = pooled.var[treated] / n[:, None] + control.var / control.n
+    return Effects(
+        perturbations=tuple(pooled.labels[i] for i in treated),
+        genes=moments.genes,
+        mean=pooled.mean[treated] - control.mean,
+        se=np.sqrt(variance),
+        n_cells=n,
+    )
+
+
+def control_splits(moments: Moments, split: str, side: Side = "all") -> tuple[str, ...]:
+    """Splits whose control cells stand against this split's perturbations (the rule of 30)."""
+    own = _splits(split)
+    pooled = moments.pool(own, passing_only=side == "passing", labels=[CONTROL])
+    return own if pooled.n.sum() >= MIN_CELLS else SCORED_SPLITS
+
+
+def pooled_control(
+    moments: Moments, split: str, side: Side = "all", half: int | None = None
+) -> Pooled:
+    """The control group of a split as one row (InputError when there is no control cell)."""
+    splits = control_splits(moments, split, side)
+    control = moments.pool(splits, _half(half), side == "passing", [CONTROL])
+    if not control.labels:
+        raise InputError(
+            "There is no control cell to compare with.",
+            f"{int(moments.groups['n_cells'].sum())} cells, side={side}, none labelled control.",
+            "Label the unperturbed cells `control`, or score all cells.",
+        )
+    return control
+
+
+def _splits(split: str) -> tuple[str, ...]:
+    return SCORED_SPLITS if split == "all" else (split,)
+
+
+def _half(half: int | None) -> tuple[int, ...] | None:
+    return None if half is None else (half,)
+
+
+def _cell_keys(adata: AnnData, seed: int) -> pd.DataFrame:
+    absent = [c for c in ("perturbation", "split", "qc_fail", "library_size") if c not in adata.obs]
+    if absent:
+        raise InputError(
+            f"The cells carry no column {', '.join(absent)}.",
+            f"obs columns {', '.join(map(str, adata.obs.columns))}.",
+            "Standardize the file, split its cells and apply the QC thresholds first.",
+        )
+    keys = pd.DataFrame(
+        {
+            "perturbation": adata.obs["perturbation"].astype(str).to_numpy(),
+            "split": adata.obs["split"].astype(str).to_numpy(),
+            "qc_fail": adata.obs["qc_fail"].to_numpy(bool),
+        }
+    )
+    # Drawn in the order of the names, so that a permuted file has the same halves.
+    draw = np.empty(adata.n_obs)
+    draw[np.argsort(adata.obs_names.to_numpy(str))] = np.random.default_rng(seed).random(
+        adata.n_obs
+    )
+    ranked = keys.assign(draw=draw).sort_values(["perturbation", "split", "qc_fail", "draw"])
+    keys["half"] = ranked.groupby(["perturbation", "split"]).cumcount() % 2
+    return keys
+
+
+def _add_by_group(
+    totals: FloatArray, expression: sp.csr_matrix, group: npt.NDArray[np.integer]
+) -> None:
+    n_cells = expression.shape[0]
+    member = sp.csr_matrix(
+        (np.ones(n_cells), (group, np.arange(n_cells))), shape=(totals.shape[0], n_cells)
+    )
+    # A product of CSR matrices holds each position once, so += loses nothing.
+    summed = (member @ expression).tocoo()
+    totals[summed.row, summed.col] += summed.data

@@ -1,0 +1,152 @@
+"""The evaluation of a run directory, and its table of effects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cradle.evaluation.effects import Effects
+from cradle.evaluation.evaluate import Cells, evaluate, present
+from cradle.evaluation.moments import Side, observed_effects
+from cradle.evaluation.quality import Generate, measure
+from cradle.evaluation.sections import SPLITS, Scoring
+from cradle.evaluation.storage import load_effects, save_effects
+from cradle.evaluation.truth import truth_of
+from cradle.files import write_frame, write_json
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cradle.data.qc import QCThresholds
+    from cradle.runs import Run
+
+PREDICTED = "predicted_effects.safetensors"
+OBSERVED = "observed_effects.csv"
+METRICS_FILE = "metrics.json"
+
+JSON = dict[str, Any]
+__all__ = ["effect_table", "evaluate", "evaluate_run"]
+
+
+def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") -> JSON:
+    """Evaluate a finished run; stores the predictions and the report in its directory.
+
+    Parameters
+    ----------
+    adata
+        The dataset that the run was fitted on, in standard form. Without it the effects are
+        scored from the stored tables, and the scores that need cells are those of the stored
+        report, None where there is none.
+    side
+        Observed cells that count. Only the report on all cells is stored.
+    """
+    predictor = run.predictor()
+    scoring = _scoring(run, side, predictor)
+    if adata is None:
+        report = _with_stored(evaluate(scoring, run.thresholds), run.metrics or {})
+    else:
+        ready = cells_of_run(run, adata)
+        generates = run.spec.generates
+        report = evaluate(
+            scoring,
+            run.thresholds,
+            cells=_observed_cells(ready, run.thresholds),
+            generate=_generator(predictor, "off") if generates else None,
+            twins=_generator(predictor, "twins") if generates else None,
+            truth=truth_of(ready),
+        )
+    if side == "all":
+        write_frame(run.path / OBSERVED, _observed_table(run))
+        write_json(run.path / METRICS_FILE, report)
+    return report
+
+
+def effect_table(run: Run) -> pd.DataFrame:
+    """Observed and predicted effects, one row a perturbation, gene and split.
+
+    Returns
+    -------
+    perturbation, gene, observed, predicted, lower, upper (log2 units), split, support. The rows
+    of one split are those that the report scores it on, so its numbers follow from the table.
+    """
+    scoring = _scoring(run, "all", run.predictor())
+    return pd.concat(
+        [
+            _paired(observed, scoring.predicted, split, run)
+            for split in SPLITS[:-1]
+            if (observed := scoring.observed(split)) is not None
+        ],
+        ignore_index=True,
+    )
+
+
+def cells_of_run(run: Run, adata: AnnData) -> AnnData:
+    """The run's view of its dataset: its split, its QC flags, its genes."""
+    if {"split", "qc_fail"} <= set(adata.obs) and tuple(adata.var_names) == run.moments.genes:
+        return adata
+    from cradle.data.qc import annotate
+
+    flagged = annotate(adata, run.thresholds)
+    flagged.obs["split"] = run.split.reindex(flagged.obs_names).to_numpy()
+    return flagged[:, list(run.moments.genes)].copy()
+
+
+def _scoring(run: Run, side: Side, predictor: Any) -> Scoring:
+    moments, known = run.moments, run.perturbed_genes
+    nothing = Effects((), moments.genes, np.empty((0, len(moments.genes))))
+    wanted = Scoring(moments, nothing, known).scored("all")
+    path = run.path / PREDICTED
+    if not path.is_file():
+        save_effects(predictor.treatment_effects(wanted), path)
+    predicted = load_effects(path).rows(wanted)
+    return Scoring(moments, predicted, known, side, run.passing_only)
+
+
+def _generator(predictor: Any, artifact: str) -> Generate:
+    def generate(label: str, n_cells: int, seed: int) -> AnnData:
+        cells: AnnData = predictor.generate(label, n_cells, artifact=artifact, seed=seed)
+        return cells
+
+    return generate
+
+
+def _observed_cells(adata: AnnData, thresholds: QCThresholds) -> Cells:
+    return Cells(
+        measure(adata, thresholds),
+        adata.obs["split"].astype(str).to_numpy(str),
+        ~adata.obs["qc_fail"].to_numpy(bool),
+    )
+
+
+def _with_stored(report: JSON, stored: JSON) -> JSON:
+    """Add the scores that need cells from an earlier report on the same run."""
+    for split in present(report):
+        earlier = stored.get(split) or {}
+        report[split].update({name: earlier.get(name) for name in ("qcpr", "wasserstein")})
+    if any(report[split]["qcpr"] for split in present(report)):
+        report["record"]["qcpr"] = "of the stored report: no cells were given"
+    return report | ({"truth": stored["truth"]} if "truth" in stored else {})
+
+
+def _observed_table(run: Run) -> pd.DataFrame:
+    """Effects over all cells of each perturbation, with their standard errors."""
+    observed = observed_effects(run.moments)
+    assert observed.se is not None
+    assert observed.n_cells is not None
+    table = observed.to_frame().rename(columns={"effect": "observed"})
+    table = table[["perturbation", "gene", "observed"]]
+    table["se"] = observed.se.ravel()
+    return table.round(6).assign(n_cells=np.repeat(observed.n_cells, len(observed.genes)))
+
+
+def _paired(observed: Effects, predicted: Effects, split: str, run: Run) -> pd.DataFrame:
+    table = (
+        observed.to_frame().rename(columns={"effect": "observed"}).drop(columns=["lower", "upper"])
+    )
+    told = predicted.rows(observed.perturbations).columns(observed.genes).to_frame()
+    table["predicted"] = told["effect"]
+    table[["lower", "upper"]] = told[["lower", "upper"]]
+    support = {label: run.support(label) for label in observed.perturbations}
+    return table.assign(split=split, support=table["perturbation"].map(support))

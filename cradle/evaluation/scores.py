@@ -1,0 +1,152 @@
+"""Scores of one table of effects against another, as strictly valid JSON."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cradle.data.dosage import genes_of
+from cradle.evaluation.effects import Effects
+from cradle.evaluation.metrics import EFFECT_METRICS, METRICS, sum_of_squares
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.floating]
+LEVEL = 0.95
+
+
+def score(
+    observed: Effects, predicted: Effects, *, per_perturbation: bool = False
+) -> dict[str, Any] | None:
+    """Every effect metric over the perturbations that both sides have.
+
+    Parameters
+    ----------
+    observed, predicted
+        Rows that are NaN on either side are left out; genes are matched by name.
+    per_perturbation
+        Whether to add the distribution: each perturbation by itself.
+
+    Returns
+    -------
+    The metrics; `without_targets`, the same without each perturbation's own genes;
+    `n_perturbations` and `n_genes`. An undefined metric is None and `undefined` says why.
+    None when there is no row to score.
+    """
+    observed, predicted = matched(observed, predicted)
+    if not observed.perturbations:
+        return None
+    keep = ~targeted(observed)
+    result: dict[str, Any] = {
+        **_values(observed.mean, predicted.mean, None),
+        "n_perturbations": len(observed.perturbations),
+        "n_genes": len(observed.genes),
+        "without_targets": _values(observed.mean, predicted.mean, keep),
+    }
+    if per_perturbation:
+        result["per_perturbation"] = {
+            label: _one(observed, predicted, i) for i, label in enumerate(observed.perturbations)
+        }
+    return result
+
+
+def ceiling(observed: Effects) -> dict[str, Any] | None:
+    """Expected score of the true means: R²max = 1 − ΣSE²/SS_tot, ρmax = √R²max (SPEC 7).
+
+    Perturbations without a sampling variance (a single cell) are left out. None without rows.
+    """
+    assert observed.se is not None, "the ceiling needs standard errors"
+    usable = np.isfinite(observed.se).all(axis=1)
+    rows = observed.rows([observed.perturbations[i] for i in np.flatnonzero(usable)])
+    if not rows.perturbations:
+        return None
+    return {
+        **_ceiling_values(rows, None),
+        "n_perturbations": len(rows.perturbations),
+        "without_targets": _ceiling_values(rows, ~targeted(rows)),
+    }
+
+
+def coverage(observed: Effects, predicted: Effects, level: float = LEVEL) -> dict[str, Any] | None:
+    """Share of observed effects inside the predicted interval.
+
+    `posterior`: inside the interval of the model alone, which knows nothing of the noise of the
+    observed effect. `with_sampling_error`: inside the interval widened on each side to
+    √(width² + (z·SE)²), which should reach `level`. None without intervals or rows.
+    """
+    if predicted.lower is None or predicted.upper is None:
+        return None
+    observed, predicted = matched(observed, predicted)
+    if not observed.perturbations:
+        return None
+    assert predicted.lower is not None
+    assert predicted.upper is not None
+    assert observed.se is not None
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    known = np.isfinite(observed.se)
+    extra = np.where(known, z * observed.se, 0.0)
+    below = np.hypot(predicted.mean - predicted.lower, extra)
+    above = np.hypot(predicted.upper - predicted.mean, extra)
+    deviation = observed.mean - predicted.mean
+    inside = (predicted.lower <= observed.mean) & (observed.mean <= predicted.upper)
+    widened = (deviation >= -below) & (deviation <= above)
+    return {
+        "posterior": float(inside.mean()),
+        "with_sampling_error": float(widened[known].mean()) if known.any() else None,
+        "level": level,
+        "n": int(inside.size),
+        "n_perturbations": len(observed.perturbations),
+    }
+
+
+def matched(observed: Effects, predicted: Effects) -> tuple[Effects, Effects]:
+    """Both tables on the rows that both can answer, in observed order, and the same genes."""
+    answered = set(predicted.applicable)
+    labels = [label for label in observed.applicable if label in answered]
+    return observed.rows(labels), predicted.rows(labels).columns(observed.genes)
+
+
+def targeted(effects: Effects) -> BoolArray:
+    """True where the column is a gene that the row's perturbation targets; (rows, genes)."""
+    genes = np.asarray(effects.genes)
+    mask = np.zeros(effects.mean.shape, dtype=bool)
+    for row, label in enumerate(effects.perturbations):
+        mask[row] = np.isin(genes, genes_of(label))
+    return mask
+
+
+def _values(observed: FloatArray, predicted: FloatArray, keep: BoolArray | None) -> dict[str, Any]:
+    functions = {name: METRICS[name].function for name in EFFECT_METRICS}
+    found = {name: f(observed, predicted, keep) for name, f in functions.items() if f is not None}
+    return _json(found, {name: METRICS[name].undefined for name in found})
+
+
+def _json(found: dict[str, float], reasons: dict[str, str]) -> dict[str, Any]:
+    """Undefined values as None, with the reasons beside them."""
+    undefined = {name: reasons[name] for name, value in found.items() if not np.isfinite(value)}
+    values: dict[str, Any] = {n: None if n in undefined else float(v) for n, v in found.items()}
+    return {**values, "undefined": undefined} if undefined else values
+
+
+def _one(observed: Effects, predicted: Effects, row: int) -> dict[str, Any]:
+    values = _values(observed.mean[[row]], predicted.mean[[row]], None)
+    n_cells = None if observed.n_cells is None else int(observed.n_cells[row])
+    return {**values, "n_cells": n_cells}
+
+
+def _ceiling_values(observed: Effects, keep: BoolArray | None) -> dict[str, Any]:
+    chosen = np.ones(observed.mean.shape, dtype=bool) if keep is None else keep
+    assert observed.se is not None
+    total = sum_of_squares(observed.mean[chosen])
+    noise = float((observed.se[chosen] ** 2).sum())
+    r2 = 1 - noise / total if total > 0 else float("nan")
+    rho = float(np.sqrt(r2)) if r2 >= 0 else float("nan")
+    return _json(
+        {"ate_rho": rho, "ate_r2": r2},
+        {
+            "ate_rho": "the sampling noise exceeds the observed variance",
+            "ate_r2": METRICS["ate_r2"].undefined,
+        },
+    )

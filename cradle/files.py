@@ -1,0 +1,86 @@
+"""Files appear whole or not at all.
+
+Writing in place destroys what was there when the disk fills or the process dies. Everything is
+written beside its final path, flushed to the disk, then moved over it in one step.
+"""
+
+import gzip
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import anndata as ad
+    import pandas as pd
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it over `path` when the block ends well.
+
+    Parameters
+    ----------
+    path
+        Final path of the file. Its folder is made if it is missing.
+
+    Yields
+    ------
+    Path
+        An empty file in the same folder with the same suffix, to be written by the block.
+        When the block raises, it is removed and `path` is left as it was.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.parent / f".writing-{secrets.token_hex(8)}{final.suffix}"
+    temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+        flush(temporary)
+        temporary.replace(final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    flush(final.parent)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write UTF-8 `text` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write `value` as indented JSON; NaN and infinity raise `ValueError` (they are not JSON)."""
+    return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_frame(path: str | Path, frame: "pd.DataFrame", *, index: bool = False) -> Path:
+    """Write a table as CSV, compressed when `path` ends in `.gz`; no index unless asked for.
+
+    The same table gives the same bytes: neither a date nor a file name is stored.
+    """
+    text = frame.to_csv(index=index).encode()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(gzip.compress(text, mtime=0) if temporary.suffix == ".gz" else text)
+    return Path(path)
+
+
+def write_h5ad(path: str | Path, adata: "ad.AnnData") -> Path:
+    """Write `adata` as gzip-compressed `.h5ad`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        adata.write_h5ad(temporary, compression="gzip")
+    return Path(path)
+
+
+def flush(path: Path) -> None:
+    """Ask the system to put a file's content, or a folder's list of names, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,376 @@
+"""From a standard dataset to a finished run: split, thresholds, training, evaluation."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from cradle.data.dosage import perturbed_genes
+from cradle.data.genes import select_genes
+from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
+from cradle.data.qc_genes import HbGenes
+from cradle.data.schema import check
+from cradle.data.sources import data_hash
+from cradle.data.splits import split_cells
+from cradle.errors import InputError
+from cradle.evaluation.moments import compute_moments
+from cradle.files import write_frame, write_json, write_text
+from cradle.models.registry import ModelSpec, model_spec
+from cradle.runs import DONE, RUN_SCHEMA, WEIGHTS, Run, write_tensors
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cradle.training import Progress
+
+TrainCells = Literal["all", "passing"]
+#: Up to this many genes all are modelled; above, as many highly variable ones.
+MAX_GENES = 5000
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A dataset made ready for training.
+
+    Parameters
+    ----------
+    adata
+        Modelled genes, with ``split`` and the QC columns in ``obs``.
+    thresholds
+        Fitted on the training cells.
+    """
+
+    adata: AnnData
+    thresholds: QCThresholds
+
+
+def prepare(
+    adata: AnnData,
+    *,
+    mad: float = 3.0,
+    criteria: Sequence[str] | None = None,
+    split_seed: int = 0,
+    test_combinations: Sequence[str] | None = None,
+    n_top_genes: int | Literal["all"] | None = None,
+    hemoglobin_regex: bool = False,
+) -> Screen:
+    """Split the cells, select genes, fit the thresholds on training cells and flag all cells.
+
+    Parameters
+    ----------
+    adata
+        Standard form. A ``split`` that it already has is kept, unless
+        ``test_combinations`` are given.
+    mad
+        Threshold k, in median absolute deviations.
+    criteria
+        QC criteria that count as artifact; ``None`` = all six.
+    n_top_genes
+        Highly variable genes to model; ``None`` = all up to ``MAX_GENES``.
+
+    Raises
+    ------
+    InputError
+        The dataset violates its contract, or an argument is out of range.
+    """
+    check(adata)
+    if "split" not in adata.obs or test_combinations:
+        adata = adata.copy()
+        adata.obs["split"] = split_cells(
+            adata.obs["perturbation"], seed=split_seed, test_combinations=test_combinations
+        )
+    train = (adata.obs["split"] == "train").to_numpy()
+    if n_top_genes is None:
+        n_top_genes = MAX_GENES if adata.n_vars > MAX_GENES else "all"
+    modelled = select_genes(adata, n_top_genes, train=train)
+    hb_genes: HbGenes = "reference" if hemoglobin_regex else "listed"
+    metrics = cell_metrics(adata, hb_genes=hb_genes)
+    thresholds = fit_thresholds(
+        adata,
+        mad=mad,
+        criteria=tuple(criteria or CRITERIA),
+        train=train,
+        genes=modelled.var_names,
+        metrics=metrics,
+        hb_genes=hb_genes,
+    )
+    flagged = annotate(adata, thresholds, metrics=metrics)
+    return Screen(flagged[:, modelled.var_names].copy(), thresholds)
+
+
+def fit(
+    adata: AnnData,
+    model: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    out: str | Path,
+    mad: float = 3.0,
+    seed: int = 0,
+    split_seed: int = 0,
+    test_combinations: Sequence[str] | None = None,
+    train_cells: TrainCells = "all",
+    criteria: Sequence[str] | None = None,
+    n_top_genes: int | Literal["all"] | None = None,
+    epochs: int | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Train a model of the registry on a standard dataset and write its run directory.
+
+    Parameters
+    ----------
+    model
+        Name in the registry.
+    config
+        Settings on top of the model's own; see :class:`cradle.models.config.VAEConfig`.
+    out
+        Run directory to write; it appears at once and is complete when ``DONE`` does.
+    mad, criteria, split_seed, test_combinations, n_top_genes
+        See :func:`prepare`.
+    train_cells
+        ``passing`` trains on QC-passing cells only.
+    epochs
+        Upper limit, on top of early stopping.
+    resume
+        Continue an incomplete run in ``out``; a complete one is returned as it is.
+
+    Raises
+    ------
+    InputError
+        The arguments cannot be used, or ``out`` holds another run.
+    """
+    out, spec = Path(out), model_spec(model)
+    settings = {**(config or {}), **({"max_epochs": epochs} if epochs else {})}
+    hemoglobin_regex = spec.config(settings).hemoglobin_regex
+    request = {
+        "schema": RUN_SCHEMA,
+        "model": model,
+        "seed": seed,
+        "mad": float(mad),
+        "criteria": list(criteria or CRITERIA),
+        "train_cells": train_cells,
+        "split_seed": split_seed,
+        "test_combinations": list(test_combinations or []),
+        "n_top_genes": n_top_genes,
+        "requested": settings,
+        "data_hash": data_hash(adata),
+    }
+    if (finished := _resumable(out, request, resume)) is not None:
+        return finished
+    screen = prepare(
+        adata,
+        mad=mad,
+        criteria=criteria,
+        split_seed=split_seed,
+        test_combinations=test_combinations,
+        n_top_genes=n_top_genes,
+        hemoglobin_regex=hemoglobin_regex,
+    )
+    started = time.time()
+    _write_inputs(out, screen, request, adata)
+    if spec.generates:
+        history = _train(out, screen, spec, settings, request, train_cells, seed, progress)
+    else:
+        write_json(out / "config.json", {**request, "settings": {}})
+        history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
+    write_frame(out / "history.csv", history)
+    _write_provenance(out, adata, request, time.time() - started)
+    write_text(out / DONE, "")
+    return _evaluated(Run.load(out), screen)
+
+
+def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None:
+    """The finished run in ``out``, if any; refuses to write over another run."""
+    if not (out / "config.json").is_file():
+        return None
+    import json
+
+    there = json.loads((out / "config.json").read_text())
+    if not resume:
+        raise InputError(
+            "The run directory is in use.",
+            f"{out} holds a run of {there.get('model')}.",
+            "Give another folder, or pass --resume to continue that run.",
+        )
+    different = [k for k, v in request.items() if there.get(k) != v]
+    if different:
+        raise InputError(
+            "The run in this folder was started with other arguments.",
+            f"{out}: {', '.join(different)} differ.",
+            "Resume with the same arguments, or give another folder.",
+        )
+    return Run.load(out) if (out / DONE).is_file() else None
+
+
+def _write_inputs(out: Path, screen: Screen, request: Mapping[str, Any], adata: AnnData) -> None:
+    """Everything of the run that is known before training."""
+    out.mkdir(parents=True, exist_ok=True)
+    cells = screen.adata.obs
+    write_text(out / "thresholds.json", screen.thresholds.to_json())
+    split = cells["split"].rename_axis("cell").reset_index()
+    write_frame(out / "split.csv.gz", split[["cell", "split"]])
+    write_frame(out / "perturbations.csv", perturbation_table(cells))
+    trained = cells[(cells["split"] == "train") & _used(cells, request["train_cells"])]
+    sizes = trained.assign(artifact=trained["qc_fail"].astype(int))
+    write_frame(out / "library_sizes.csv", sizes[["artifact", "library_size"]])
+    moments = compute_moments(screen.adata)
+    moments.save(out / "moments.safetensors")
+
+
+def perturbation_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells of each perturbation: n_train, n_val, n_test, n_fail_train, n_counterparts, held_out.
+
+    ``n_counterparts`` are the QC-failed training cells that serve as counterfactual
+    reference, which needs a QC-passing cell of the same perturbation beside them.
+    """
+    label = cells["perturbation"].astype(str)
+    counts = pd.crosstab(label, cells["split"].astype(str))
+    table = pd.DataFrame(
+        {f"n_{s}": counts.get(s, pd.Series(0, counts.index)) for s in ("train", "val", "test")}
+    )
+    train = cells["split"] == "train"
+    failed = label[train & cells["qc_fail"]].value_counts()
+    table["n_fail_train"] = failed.reindex(table.index, fill_value=0)
+    only_failed = table["n_fail_train"] == table["n_train"]
+    table["n_counterparts"] = table["n_fail_train"].mask(only_failed, 0)
+    table["held_out"] = (table["n_train"] == 0) & (table["n_test"] > 0)
+    return table.rename_axis("perturbation").reset_index()
+
+
+def _used(cells: pd.DataFrame, train_cells: TrainCells) -> pd.Series[bool]:
+    if train_cells not in ("all", "passing"):
+        raise InputError(
+            "The choice of training cells is unknown.", repr(train_cells), "Use all or passing."
+        )
+    keep = ~cells["qc_fail"].astype(bool)
+    return keep if train_cells == "passing" else pd.Series(True, cells.index)
+
+
+def _train(
+    out: Path,
+    screen: Screen,
+    spec: ModelSpec,
+    settings: Mapping[str, Any],
+    request: Mapping[str, Any],
+    train_cells: TrainCells,
+    seed: int,
+    progress: Callable[[Progress], None] | None,
+) -> pd.DataFrame:
+    """Train the network and write its weights; returns the history."""
+    import torch
+
+    from cradle.data.loading import CellDataModule, Cells
+    from cradle.models.config import defaults_for
+    from cradle.resuming import ResumePoint
+    from cradle.training import EpochLoop, PerturbationTraining, train
+
+    cells = screen.adata.obs
+    used = _used(cells, train_cells)
+    in_training = cells["split"] == "train"
+    labels = sorted(cells.loc[in_training & used, "perturbation"].astype(str).unique())
+    genes = perturbed_genes(labels)
+    sets = {}
+    for split in ("train", "val"):
+        chosen = (cells["split"] == split) & used & cells["perturbation"].isin(labels)
+        sets[split] = Cells.from_anndata(screen.adata[chosen.to_numpy()], labels, genes)
+        if len(sets[split]) == 0:
+            raise InputError(
+                f"There are no {split} cells to learn from.",
+                f"{len(cells)} cells, none of them in this split after quality control.",
+                "Use more cells, another split, or a laxer threshold.",
+            )
+    by_size = defaults_for(
+        n_cells=len(sets["train"]),
+        n_genes=screen.adata.n_vars,
+        combinations=any("+" in label for label in labels),
+    )
+    config = spec.config(settings, by_size)
+    shape = sets["train"].shape()
+    write_frame(
+        out / "genes.csv",
+        pd.DataFrame(
+            {
+                "gene": screen.adata.var_names,
+                "log1p_mean": shape.log1p_mean,
+                "log1p_sd": shape.log1p_sd,
+                "mean_profile": shape.mean_profile,
+            }
+        ),
+    )
+    torch.manual_seed(seed)
+    assert spec.network is not None
+    network = spec.network(shape, config)
+    module = PerturbationTraining(
+        network,
+        config,
+        n_train=len(sets["train"]),
+        fail_rate=float(sets["train"].artifact.mean()),
+    )
+    data = CellDataModule(
+        sets["train"],
+        sets["val"],
+        batch_size=config.batch_size,
+        seed=seed,
+        max_counterparts=config.max_counterparts,
+        both_directions=config.counterfactual_all_cells,
+    )
+    point = ResumePoint(out, progress)
+    write_json(out / "config.json", {**request, "settings": config.to_dict()})
+    loop = EpochLoop(
+        data,
+        seed=seed,
+        patience=config.patience,
+        max_epochs=config.max_epochs,
+        on_epoch_end=point.save,
+    )
+    point.restore(module, loop)
+    train(module, data, loop)
+    write_tensors(out / WEIGHTS, network.state_dict())
+    return pd.DataFrame(loop.state.history)
+
+
+def _write_provenance(
+    out: Path, adata: AnnData, request: Mapping[str, Any], seconds: float
+) -> None:
+    record = adata.uns.get("cradle", {})
+    packages = ("torch", "pytorch-lightning", "scanpy", "anndata", "numpy", "scipy")
+    write_json(
+        out / "provenance.json",
+        {
+            "data": {
+                "name": str(record.get("name", "")),
+                "hash": request["data_hash"],
+                "simulated": bool(record.get("simulated", False)),
+                "n_cells": adata.n_obs,
+                "n_genes": adata.n_vars,
+            },
+            "versions": {
+                "cradle": __import__("cradle").__version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in packages},
+            },
+            "seed": request["seed"],
+            "command": " ".join(Path(a).name if i == 0 else a for i, a in enumerate(sys.argv)),
+            "seconds": round(seconds, 1),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+    )
+
+
+def _evaluated(run: Run, screen: Screen) -> Run:
+    """Predict every perturbation of the screen once, and score the predictions."""
+    from cradle.evaluation.report import evaluate_run
+
+    evaluate_run(run, screen.adata)
+    return run
+
+
+__all__ = ["Screen", "fit", "perturbation_table", "prepare"]

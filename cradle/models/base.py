@@ -1,0 +1,134 @@
+"""What every variational autoencoder of perturbed cells has in common.
+
+A model says which latent variables exist (``plates``), how the global ones are inferred
+(:meth:`PerturbationVAE.global_posterior`) and how they act on a cell
+(:meth:`PerturbationVAE.conditioning`). Encoder, decoder, likelihood and the bookkeeping
+of shapes live here, once.
+
+Shapes: ``K`` particles, ``n`` cells, ``G`` genes, ``T`` perturbed genes, ``D`` latents.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from enum import Enum
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+
+from cradle.batches import CellBatch, Conditions, DataShape
+from cradle.nn.blocks import GaussianMLP, ResidualMLP
+from cradle.nn.likelihoods import GammaPoisson
+
+Latents = dict[str, Tensor]
+KL = dict[str, Tensor]
+
+
+class Plate(Enum):
+    """What a latent variable is repeated over, which is how often its KL is counted."""
+
+    CELL = "cell"
+    PERTURBATION = "perturbation"
+    ARTIFACT = "artifact"
+
+
+class PerturbationVAE(nn.Module, ABC):
+    """Encoder, decoder and likelihood around a latent perturbation model.
+
+    Parameters
+    ----------
+    shape
+        Sizes and statistics of the training data.
+    n_latent, n_hidden, n_encoder_layers, n_decoder_layers
+        Latent dimension D, hidden width, number of hidden layers.
+    n_conditioning
+        Width of each tensor that :meth:`conditioning` returns.
+    combine
+        Whether the decoder sees the basal state and the conditioning side by side
+        (``concat``, Baek 2025, algorithm 2) or added up (``sum``, Bereket 2023).
+    """
+
+    plates: ClassVar[Mapping[str, Plate]]
+
+    log1p_mean: Tensor
+    log1p_sd: Tensor
+
+    def __init__(
+        self,
+        shape: DataShape,
+        *,
+        n_latent: int,
+        n_hidden: int,
+        n_encoder_layers: int,
+        n_decoder_layers: int,
+        n_conditioning: tuple[int, ...],
+        combine: Literal["concat", "sum"],
+    ):
+        super().__init__()
+        self.n_latent, self.combine = n_latent, combine
+        self.n_genes, self.n_perturbations = shape.n_genes, shape.n_perturbations
+        self.register_buffer("log1p_mean", shape.log1p_mean)
+        self.register_buffer("log1p_sd", shape.log1p_sd)
+        self.encoder = GaussianMLP(
+            (shape.n_genes, *n_conditioning), n_latent, n_hidden, n_encoder_layers
+        )
+        n_decoder_input = n_latent + (sum(n_conditioning) if combine == "concat" else 0)
+        self.decoder = ResidualMLP(
+            (n_decoder_input,), shape.n_genes + 1, n_hidden, n_decoder_layers
+        )
+        rest = (1 - shape.mean_profile.sum()).clamp_min(1e-8)
+        profile = torch.cat([shape.mean_profile.clamp_min(1e-8), rest[None]])
+        # an untrained decoder already answers with the mean profile
+        with torch.no_grad():
+            self.decoder.output.weight.mul_(0.1)
+            self.decoder.output.bias.copy_(profile.log())
+        self.log_theta = nn.Parameter(torch.full((shape.n_genes,), 1.0))
+
+    @abstractmethod
+    def global_posterior(
+        self, n_particles: int, generator: torch.Generator | None = None
+    ) -> tuple[Latents, KL]:
+        """Samples of the plated variables ``(K, ...)`` and their KLs, summed, each ``(K,)``."""
+
+    @abstractmethod
+    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
+        """What encoder and decoder are told of each cell's conditions, each ``(K, n, ·)``."""
+
+    def lift(self, counts: Tensor) -> Tensor:
+        """Encoder's view of the counts ``(n, G)`` before any conditioning, ``(n, n_hidden)``."""
+        return self.encoder.lift((torch.log1p(counts) - self.log1p_mean) / self.log1p_sd)
+
+    def cell_posterior(self, lifted: Tensor, conditions: Conditions, latents: Latents) -> Normal:
+        """``q(z_basal | x, conditions, latents)``, ``(K, n, D)``."""
+        posterior: Normal = self.encoder(lifted, *self.conditioning(conditions, latents))
+        return posterior
+
+    def cell_prior(self, conditions: Conditions, latents: Latents) -> Normal:
+        """``p(z_basal | conditions, latents)``, broadcastable to ``(K, n, D)``."""
+        zero = torch.zeros(self.n_latent)
+        return Normal(zero, torch.ones_like(zero), validate_args=False)
+
+    def cell_kl(self, posterior: Normal, conditions: Conditions, latents: Latents) -> KL:
+        """KLs of the variables of each cell, each ``(K, n)``, nats."""
+        prior = self.cell_prior(conditions, latents)
+        return {"z_basal": kl_divergence(posterior, prior).sum(-1)}
+
+    def likelihood(self, z_basal: Tensor, conditions: Conditions, latents: Latents) -> GammaPoisson:
+        """``p(x | z_basal, conditions, latents)`` over ``(K, n, G)``.
+
+        The softmax has one more category, the rest of the transcriptome, so that
+        ``ρ`` is a share of all counts of the cell; no count is ever scored in it.
+        """
+        parts = (z_basal, *self.conditioning(conditions, latents))
+        if self.combine == "concat":
+            state = torch.cat([p.expand(*z_basal.shape[:-1], -1) for p in parts], dim=-1)
+        else:
+            state = parts[0] + sum(parts[1:], torch.zeros(()))
+        logits = self.decoder(self.decoder.lift(state))
+        log_rate = logits.log_softmax(-1)[..., : self.n_genes]
+        return GammaPoisson(log_rate, conditions.library_size, self.log_theta)
+
+    def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
+        """Further terms to minimize, each ``(K,)``, already weighted; none by default."""
+        return {}

@@ -1,0 +1,140 @@
+"""Every model by name. A model is one file and one row here; an ablation is a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from cradle.batches import DataShape
+from cradle.errors import InputError
+from cradle.models.base import PerturbationVAE
+from cradle.models.baselines import BASELINES
+from cradle.models.config import VAEConfig
+from cradle.models.cradle_vae import CradleVAE
+from cradle.models.sams_vae import SAMSVAE
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A row of the registry.
+
+    Parameters
+    ----------
+    name, label
+        Name for the command line, name for people.
+    network
+        Class of the network; ``None`` for a baseline.
+    settings
+        Settings that make this row what it is; the user's settings come on top.
+    combinations
+        Whether it can predict a combination that was never measured.
+    artifact
+        Whether its artifact can be switched off and on.
+    summary
+        One sentence.
+    """
+
+    name: str
+    label: str
+    network: Callable[[DataShape, VAEConfig], PerturbationVAE] | None
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    combinations: bool = True
+    artifact: bool = False
+
+    @property
+    def generates(self) -> bool:
+        """Whether it generates cells, not only effects."""
+        return self.network is not None
+
+    def config(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        size_defaults: Mapping[str, Any] | None = None,
+    ) -> VAEConfig:
+        """Defaults for the size of the data, then this row's settings, then the user's."""
+        if not self.generates and settings:
+            raise InputError(
+                f"The model {self.name} has no settings.",
+                f"{', '.join(settings)}.",
+                "Leave the settings out.",
+            )
+        return VAEConfig.from_mapping({**(size_defaults or {}), **self.settings, **(settings or {})})
+
+
+#: The published code differs from the paper, and the paper's tables come from it.
+_REFERENCE = {
+    "counterfactual_all_cells": True,
+    "counterfactual_swapped": True,
+    "counterfactual_unscaled": True,
+    "counterfactual_sum_over_batch": True,
+    "reconstruction_by_fail_rate": True,
+    "artifact_posterior_network": True,
+    "n_particles": 5,
+    "library_size": 10_000.0,
+    "hemoglobin_regex": True,
+}
+
+_ROWS = (
+    ModelSpec(
+        "cradle_vae",
+        "CRADLE-VAE",
+        CradleVAE,
+        "Basal state, sparse additive effects and a latent artifact, disentangled by "
+        "counterfactual reasoning (Baek 2025).",
+        artifact=True,
+    ),
+    ModelSpec(
+        "cradle_vae_no_counterfactual",
+        "CRADLE-VAE w/o CF",
+        CradleVAE,
+        "CRADLE-VAE without the counterfactual term (α = 0).",
+        {"counterfactual_weight": 0.0},
+        artifact=True,
+    ),
+    ModelSpec(
+        "cradle_vae_no_causal",
+        "CRADLE-VAE w/o Causal",
+        CradleVAE,
+        "CRADLE-VAE whose artifact is a learnable vector without prior or KL.",
+        {"causal_artifact": False},
+        artifact=True,
+    ),
+    ModelSpec(
+        "cradle_vae_reference",
+        "CRADLE-VAE (published code)",
+        CradleVAE,
+        "CRADLE-VAE with every switch that makes it follow the published code.",
+        _REFERENCE,
+        artifact=True,
+    ),
+    ModelSpec(
+        "sams_vae",
+        "SAMS-VAE",
+        SAMSVAE,
+        "Basal state plus sparse additive effects (Bereket 2023); knows no artifact.",
+        {"combine": "sum"},
+    ),
+    *(ModelSpec(row.name, row.label, None, row.explanation) for row in BASELINES.values()),
+)
+
+MODELS: dict[str, ModelSpec] = {row.name: row for row in _ROWS}
+
+
+def model_spec(name: str) -> ModelSpec:
+    """Row of the registry.
+
+    Raises
+    ------
+    InputError
+        No model has this name.
+    """
+    if name not in MODELS:
+        close = get_close_matches(name, MODELS, n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        raise InputError(
+            "There is no model of that name.", repr(name), f"{hint}Use one of {', '.join(MODELS)}."
+        )
+    return MODELS[name]

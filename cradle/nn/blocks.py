@@ -1,0 +1,66 @@
+"""Residual multi-layer perceptrons, the only kind of network used here."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ResidualMLP(nn.Module):
+    """Linear input layer, ``n_layers - 1`` residual layers, linear output.
+
+    The input layer is a sum of one linear map per input, which equals a linear map of
+    the concatenated inputs. An input that is shared by several evaluations (the
+    expression of a cell, factual and counterfactual) is mapped once by :meth:`lift`
+    and handed on as ``lifted``.
+
+    Parameters
+    ----------
+    n_inputs
+        Width of each input; the first one is the input that :meth:`lift` takes.
+    n_output
+        Width of the output.
+    n_hidden, n_layers
+        Width and number of hidden layers, at least one.
+    """
+
+    def __init__(self, n_inputs: tuple[int, ...], n_output: int, n_hidden: int, n_layers: int):
+        super().__init__()
+        self.n_inputs = n_inputs
+        self.input = nn.Linear(sum(n_inputs), n_hidden)
+        self.residual = nn.ModuleList(nn.Linear(n_hidden, n_hidden) for _ in range(n_layers - 1))
+        self.output = nn.Linear(n_hidden, n_output)
+
+    def lift(self, first: Tensor) -> Tensor:
+        """Share of the first input in the input layer, ``(..., n_hidden)``."""
+        return functional.linear(first, self.input.weight[:, : self.n_inputs[0]], self.input.bias)
+
+    def forward(self, lifted: Tensor, *others: Tensor) -> Tensor:
+        """Output ``(..., n_output)`` from a lifted first input and the other inputs."""
+        hidden = lifted
+        if others:
+            weight = self.input.weight[:, self.n_inputs[0] :]
+            hidden = hidden + functional.linear(torch.cat(others, dim=-1), weight)
+        hidden = functional.leaky_relu(hidden)
+        for layer in self.residual:
+            hidden = hidden + functional.leaky_relu(layer(hidden))
+        output: Tensor = self.output(hidden)
+        return output
+
+
+class GaussianMLP(nn.Module):
+    """Residual MLP whose output parametrizes a diagonal normal distribution."""
+
+    def __init__(self, n_inputs: tuple[int, ...], n_output: int, n_hidden: int, n_layers: int):
+        super().__init__()
+        self.mlp = ResidualMLP(n_inputs, 2 * n_output, n_hidden, n_layers)
+
+    def lift(self, first: Tensor) -> Tensor:
+        """See :meth:`ResidualMLP.lift`."""
+        return self.mlp.lift(first)
+
+    def forward(self, lifted: Tensor, *others: Tensor) -> torch.distributions.Normal:
+        """Normal with location and scale of shape ``(..., n_output)``."""
+        location, raw_scale = self.mlp(lifted, *others).chunk(2, dim=-1)
+        # softplus(0.54) = 1: an untrained network starts at the scale of the priors
+        scale = functional.softplus(raw_scale + 0.5413) + 1e-4
+        return torch.distributions.Normal(location, scale, validate_args=False)

@@ -1,0 +1,47 @@
+"""What all figures share: margins, grid, title, and room to be read on a phone."""
+
+import plotly.graph_objects as go
+
+from cradle.plots.palette import GRID
+
+
+def finish(
+    fig: go.Figure,
+    *,
+    title: str,
+    x: str = "",
+    y: str = "",
+    height: int = 380,
+    legend: bool = False,
+) -> go.Figure:
+    """Give a figure its title, axis titles and margins, and return it.
+
+    Parameters
+    ----------
+    fig
+        Figure that the caller has just made; it is changed in place.
+    title
+        The finding, or the quantity shown.
+    x, y
+        Axis titles, with units.
+    height
+        Pixels.
+    legend
+        Whether the legend stands above the plot.
+    """
+    fig.update_layout(
+        title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
+        height=height,
+        margin={"l": 8, "r": 8, "t": 72 if legend else 44, "b": 8},
+        showlegend=legend,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
+        hoverlabel={"namelength": -1},
+        dragmode=False,
+    )
+    fig.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
+    fig.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True)
+    if x:
+        fig.update_xaxes(title_text=x)
+    if y:
+        fig.update_yaxes(title_text=y)
+    return fig

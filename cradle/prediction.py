@@ -1,0 +1,373 @@
+"""What a trained model says: generated cells, twins, counterfactuals, treatment effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from cradle.batches import Conditions
+from cradle.data.dosage import dosage_rows, parse_query
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+from cradle.evaluation.effects import Effects
+from cradle.models.base import Latents, PerturbationVAE
+from cradle.nn.likelihoods import GammaPoisson
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cradle.data.qc import QCThresholds
+
+ArtifactSwitch = Literal["off", "on", "twins"]
+N_DRAWS = 32  # posterior draws of the global variables
+CHUNK = 1024  # cells decoded at once
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model with what it needs to answer for its screen.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode.
+    genes, perturbed_genes
+        Columns of the counts, columns of the dosage.
+    library_sizes
+        Training cells: ``artifact`` (0 or 1) and ``library_size`` (counts).
+    thresholds
+        Fitted on training cells; they judge every generated cell.
+    default_library_size
+        Fixed size at generation, or ``None`` to draw one from the training cells.
+    has_artifact
+        Whether the model has an artifact to switch.
+    """
+
+    model: PerturbationVAE
+    genes: tuple[str, ...]
+    perturbed_genes: tuple[str, ...]
+    library_sizes: pd.DataFrame
+    thresholds: QCThresholds
+    default_library_size: float | None
+    has_artifact: bool
+
+    def generate(
+        self,
+        query: str,
+        n_cells: int,
+        *,
+        artifact: ArtifactSwitch = "off",
+        seed: int = 0,
+        library_size: float | None = None,
+    ) -> AnnData:
+        """Cells of a perturbation that may never have been measured (Baek 2025, algorithm 3).
+
+        ``z_basal ~ N(0, I)``; the global variables come from ``N_DRAWS`` posterior draws.
+        Twins share ``z_basal``, the draw, the library size and the count noise, and differ
+        in the artifact alone: rows ``0 … n_cells-1`` are off, the rest are their twins.
+
+        Parameters
+        ----------
+        query
+            Genes, as ``KLF1+MAP2K6``; ``control`` for none.
+        n_cells
+            Number of cells, or of pairs of twins.
+        library_size
+            Counts per cell; by default drawn from QC-passing training cells with the
+            artifact off, from QC-failed ones with it on.
+
+        Returns
+        -------
+        AnnData
+            ``X`` counts (CSR, ``(n, n_genes)``), ``layers["mean"]`` expected counts, ``obs``
+            perturbation, artifact, library_size, twin and the QC columns.
+
+        Raises
+        ------
+        InputError
+            A gene is unknown to the model, a number is out of range, or the model has no
+            artifact to switch on.
+        """
+        label = self._checked(query, n_cells, artifact, library_size)
+        rng = np.random.default_rng(seed)
+        generator = torch.Generator().manual_seed(seed)
+        sizes = self._sizes(n_cells, failed=artifact == "on", fixed=library_size, rng=rng)
+        states = {"off": [0.0], "on": [1.0], "twins": [0.0, 1.0]}[artifact]
+        counts, means = self._sample(label, sizes, states, generator)
+        return self._annotated(label, counts, means, np.tile(sizes, len(states)), states, seed)
+
+    @torch.no_grad()
+    def treatment_effects(
+        self,
+        query: Sequence[str],
+        *,
+        n_draws: int = N_DRAWS,
+        n_cells: int = 64,
+        seed: int = 0,
+        artifact: Literal["off", "on"] = "off",
+        interval: float = 0.95,
+    ) -> Effects:
+        """Average treatment effects against control, log2(1 + 1e4·x/ℓ), with intervals.
+
+        Basal states, library sizes and posterior draws are common to treated and control
+        cells, and the expectation over counts is integrated, not sampled, so that what is
+        left of the noise is shared and cancels.
+
+        Parameters
+        ----------
+        query
+            Labels; each may be any combination of the model's genes.
+        n_draws, n_cells
+            Posterior draws of the global variables, cells per draw.
+        interval
+            Mass of the central interval over posterior draws.
+        """
+        labels = [parse_query(q, self.perturbed_genes) for q in query]
+        generator = torch.Generator().manual_seed(seed)
+        latents, _ = self.model.global_posterior(n_draws, generator)
+        basal = torch.randn((n_draws, n_cells, self.model.n_latent), generator=generator)
+        sizes = self._sizes(
+            n_cells, failed=artifact == "on", fixed=None, rng=np.random.default_rng(seed)
+        )
+        state = float(artifact == "on")
+
+        def expectation(label: str) -> npt.NDArray[np.float32]:
+            means = [
+                self._likelihood(label, basal[k : k + 1], sizes, state, _draw(latents, k))
+                .expected_log2_cp10k()
+                .mean(dim=(0, 1))
+                for k in range(n_draws)
+            ]
+            return torch.stack(means).numpy()
+
+        control = expectation(CONTROL)
+        per_draw = np.stack([expectation(label) - control for label in labels])
+        tail = (1 - interval) / 2
+        lower, upper = np.quantile(per_draw, [tail, 1 - tail], axis=1)
+        return Effects(tuple(labels), self.genes, per_draw.mean(axis=1), lower, upper)
+
+    @torch.no_grad()
+    def embed(self, adata: AnnData) -> npt.NDArray[np.float32]:
+        """Posterior mean of the basal state of observed cells, ``(n_cells, n_latent)``."""
+        latents, _ = self.model.global_posterior(1, torch.Generator().manual_seed(0))
+        parts = [
+            self._posterior(adata, rows, latents).loc[0].numpy() for rows in _chunks(adata.n_obs)
+        ]
+        return np.concatenate(parts)
+
+    @torch.no_grad()
+    def counterfactual(self, adata: AnnData, *, seed: int = 0) -> AnnData:
+        """Observed cells as if their artifact state were the opposite.
+
+        Infers ``z_basal`` from the counts, the perturbation and ``obs["qc_fail"]``, then
+        decodes with the artifact flipped.
+
+        Returns
+        -------
+        AnnData
+            Like :meth:`generate`; ``layers["reconstruction"]`` holds the expected counts
+            in the cell's own state, the fair comparison for ``layers["mean"]``.
+        """
+        self._needs_artifact()
+        generator = torch.Generator().manual_seed(seed)
+        latents, _ = self.model.global_posterior(1, generator)
+        counts, flipped, own = [], [], []
+        for rows in _chunks(adata.n_obs):
+            basal = self._posterior(adata, rows, latents).loc
+            conditions = self._observed_conditions(adata, rows)
+            other = conditions._replace(artifact=1 - conditions.artifact)
+            likelihood = self.model.likelihood(basal, other, latents)
+            counts.append(_sparse(likelihood.sample(generator)[0]))
+            flipped.append(likelihood.mean[0].numpy())
+            own.append(self.model.likelihood(basal, conditions, latents).mean[0].numpy())
+        result = self._frame(
+            sp.vstack(counts, format="csr"),
+            np.concatenate(flipped),
+            adata.obs["perturbation"].astype(str).to_numpy(),
+            np.where(adata.obs["qc_fail"], "off", "on"),
+            adata.obs["library_size"].to_numpy(float),
+        )
+        result.obs_names = adata.obs_names
+        result.layers["reconstruction"] = np.concatenate(own)
+        return result
+
+    def _checked(self, query: str, n_cells: int, artifact: str, size: float | None) -> str:
+        label = parse_query(query, self.perturbed_genes)
+        if not 1 <= n_cells <= 1_000_000:
+            raise InputError(
+                "The number of cells is out of range.", f"{n_cells}.", "Ask for 1 to 1,000,000."
+            )
+        if artifact not in ("off", "on", "twins"):
+            raise InputError(
+                "The artifact switch has no such position.", repr(artifact), "Use off, on or twins."
+            )
+        if size is not None and not 1 <= size <= 1e7:
+            raise InputError(
+                "The library size is out of range.", f"{size}.", "Give 1 to 10,000,000 counts."
+            )
+        if artifact != "off":
+            self._needs_artifact()
+        return label
+
+    def _needs_artifact(self) -> None:
+        if not self.has_artifact:
+            raise InputError(
+                "This model has no artifact to switch.",
+                type(self.model).__name__,
+                "Use a CRADLE-VAE, or leave the artifact off.",
+            )
+        if not (self.library_sizes["artifact"] == 1).any():
+            raise InputError(
+                "This run has not learned an artifact.",
+                "no training cell failed quality control at its threshold.",
+                "Train at a stricter threshold, or leave the artifact off.",
+            )
+
+    def _sizes(
+        self, n: int, *, failed: bool, fixed: float | None, rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        fixed = fixed if fixed is not None else self.default_library_size
+        if fixed is not None:
+            return np.full(n, float(fixed))
+        pool = self.library_sizes.query("artifact == @failed")["library_size"].to_numpy(float)
+        if len(pool) == 0:
+            pool = self.library_sizes["library_size"].to_numpy(float)
+        return rng.choice(pool, n)
+
+    @torch.no_grad()
+    def _sample(
+        self,
+        label: str,
+        sizes: npt.NDArray[np.float64],
+        states: list[float],
+        generator: torch.Generator,
+    ) -> tuple[sp.csr_matrix, npt.NDArray[np.float32]]:
+        """Counts and expected counts; the states one below the other."""
+        latents, _ = self.model.global_posterior(N_DRAWS, generator)
+        counts: list[list[sp.csr_matrix]] = [[] for _ in states]
+        means: list[list[npt.NDArray[np.float32]]] = [[] for _ in states]
+        for i, rows in enumerate(_chunks(len(sizes), min(CHUNK, -(-len(sizes) // N_DRAWS)))):
+            draw = _draw(latents, i % N_DRAWS)
+            basal = torch.randn((1, len(sizes[rows]), self.model.n_latent), generator=generator)
+            likelihoods = [
+                self._likelihood(label, basal, sizes[rows], state, draw) for state in states
+            ]
+            for j, x in enumerate(sample_coupled(likelihoods, generator)):
+                counts[j].append(_sparse(x[0]))
+                means[j].append(likelihoods[j].mean[0].numpy())
+        return (
+            sp.vstack([block for state in counts for block in state], format="csr"),
+            np.concatenate([block for state in means for block in state]),
+        )
+
+    def _likelihood(
+        self,
+        label: str,
+        basal: Tensor,
+        sizes: npt.NDArray[np.float64],
+        state: float,
+        latents: Latents,
+    ) -> GammaPoisson:
+        dosage = torch.from_numpy(dosage_rows([label], self.perturbed_genes))
+        conditions = Conditions(
+            dosage,
+            torch.full((1, 1), state),
+            torch.from_numpy(sizes.astype(np.float32)[:, None]),
+        )
+        return self.model.likelihood(basal, conditions, latents)
+
+    def _observed_conditions(self, adata: AnnData, rows: slice) -> Conditions:
+        obs = adata.obs.iloc[rows]
+        return Conditions(
+            torch.from_numpy(dosage_rows(obs["perturbation"].astype(str), self.perturbed_genes)),
+            torch.from_numpy(obs["qc_fail"].to_numpy(np.float32)[:, None]),
+            torch.from_numpy(obs["library_size"].to_numpy(np.float32)[:, None]),
+        )
+
+    def _posterior(
+        self, adata: AnnData, rows: slice, latents: Latents
+    ) -> torch.distributions.Normal:
+        counts = sp.csr_matrix(adata.X[rows], dtype=np.float32)
+        lifted = self.model.lift(torch.from_numpy(counts.toarray()))
+        conditions = self._observed_conditions(adata, rows)
+        return self.model.cell_posterior(lifted, conditions, latents)
+
+    def _annotated(
+        self,
+        label: str,
+        counts: sp.csr_matrix,
+        means: npt.NDArray[np.float32],
+        sizes: npt.NDArray[np.float64],
+        states: list[float],
+        seed: int,
+    ) -> AnnData:
+        n_cells = len(sizes) // len(states)
+        artifact = np.repeat(["on" if state else "off" for state in states], n_cells)
+        adata = self._frame(counts, means, np.full(len(sizes), label), artifact, sizes)
+        if len(states) == 2:
+            adata.obs["twin"] = np.tile(np.arange(n_cells), 2)
+        adata.uns["cradle"] = {
+            "generated": {"perturbation": label, "seed": seed, "n_cells": n_cells}
+        }
+        return adata
+
+    def _frame(
+        self,
+        counts: sp.csr_matrix,
+        means: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.str_],
+        artifact: npt.NDArray[np.str_],
+        sizes: npt.NDArray[np.float64],
+    ) -> AnnData:
+        from anndata import AnnData
+
+        from cradle.data.qc import judge_generated
+
+        obs = pd.DataFrame(
+            {
+                "perturbation": pd.Categorical(labels),
+                "artifact": pd.Categorical(artifact, categories=["off", "on"]),
+                "library_size": sizes,
+            },
+            index=[f"generated_{i}" for i in range(len(sizes))],
+        )
+        adata = AnnData(counts, obs, pd.DataFrame(index=list(self.genes)), layers={"mean": means})
+        adata.obs = adata.obs.join(judge_generated(adata, self.thresholds))
+        return adata
+
+
+def sample_coupled(likelihoods: Sequence[GammaPoisson], generator: torch.Generator) -> list[Tensor]:
+    """Counts of one or two likelihoods with the same noise; each marginal is exact.
+
+    The gamma noise is shared. Of two Poisson rates the smaller gives the shared counts
+    and their difference the counts that only the larger has, so that twins with equal
+    rates have equal counts.
+    """
+    noise = likelihoods[0].gamma_noise(generator)
+    rates = [likelihood.mean * noise for likelihood in likelihoods]
+    if len(rates) == 1:
+        return [torch.poisson(rates[0], generator=generator)]
+    shared = torch.poisson(torch.minimum(*rates), generator=generator)
+    surplus = torch.poisson((rates[0] - rates[1]).abs(), generator=generator)
+    first_is_larger = rates[0] > rates[1]
+    return [shared + surplus * first_is_larger, shared + surplus * ~first_is_larger]
+
+
+def _draw(latents: Latents, k: int) -> Latents:
+    return {name: value[k : k + 1] for name, value in latents.items()}
+
+
+def _chunks(n: int, size: int = CHUNK) -> list[slice]:
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def _sparse(counts: Tensor) -> sp.csr_matrix:
+    return sp.csr_matrix(counts.numpy())

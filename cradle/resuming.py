@@ -1,0 +1,92 @@
+"""Continue an interrupted training run so that nobody can tell it was interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from cradle.files import write_frame, write_json
+from cradle.runs import load_weights, read_tensors, write_tensors
+from cradle.training import EpochState
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cradle.training import EpochLoop, PerturbationTraining, Progress
+
+
+class ResumePoint:
+    """Reads and writes ``resume/`` of a run directory.
+
+    What a run needs to continue: weights, Adam's moments, the best weights so far, and the
+    epoch. There is no generator state, because the noise, the batches and the profiles of
+    an epoch follow from the seed and the epoch.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    progress
+        Called after each epoch.
+    every_seconds
+        At most this much work is lost; an epoch is never cut.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        progress: Callable[[Progress], None] | None = None,
+        every_seconds: float = 20.0,
+    ):
+        self.run, self.folder = run, run / "resume"
+        self.progress, self.every_seconds = progress, every_seconds
+        self._saved_at = 0.0
+
+    def save(self, module: PerturbationTraining, loop: EpochLoop, progress: Progress) -> None:
+        """Tell the caller of the epoch; write the state when the last one is old enough."""
+        import time
+
+        if self.progress is not None:
+            self.progress(progress)
+        if time.monotonic() - self._saved_at < self.every_seconds:
+            return
+        self._saved_at = time.monotonic()
+        # the state names the files it belongs to, so that a kill between two writes is seen
+        tag = f"{loop.state.epoch}"
+        write_tensors(self.folder / f"weights-{tag}.safetensors", module.model.state_dict())
+        write_tensors(self.folder / f"optimizer-{tag}.safetensors", _optimizer_state(module))
+        write_tensors(self.folder / f"best-{tag}.safetensors", loop.best_weights)
+        write_json(self.folder / "state.json", dataclasses.asdict(loop.state))
+        for path in self.folder.glob("*.safetensors"):
+            if not path.stem.endswith(f"-{tag}"):
+                path.unlink()
+        import pandas as pd
+
+        write_frame(self.run / "history.csv", pd.DataFrame(loop.state.history))
+
+    def restore(self, module: PerturbationTraining, loop: EpochLoop) -> None:
+        """Put the state back, if there is one."""
+        path = self.folder / "state.json"
+        if not path.is_file():
+            return
+        loop.state = EpochState(**json.loads(path.read_text()))
+        tag = f"{loop.state.epoch}"
+        load_weights(module.model, self.folder / f"weights-{tag}.safetensors")
+        loop.best_weights = read_tensors(self.folder / f"best-{tag}.safetensors")
+        module.optimizer_state = read_tensors(self.folder / f"optimizer-{tag}.safetensors")
+
+
+def _optimizer_state(module: PerturbationTraining) -> dict[str, Tensor]:
+    """Adam's step and moments by the name of the parameter."""
+    optimizer = module.optimizers(use_pl_optimizer=False)
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    return {
+        f"{name}/{key}": value
+        for name, parameter in module.model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }

@@ -1,0 +1,287 @@
+"""A run directory: everything a trained model needs to answer, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from cradle.data.dosage import perturbed_genes
+from cradle.data.splits import support_of
+from cradle.errors import InputError
+from cradle.evaluation.effects import Effects
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cradle.data.qc import QCThresholds
+    from cradle.evaluation.moments import Moments
+    from cradle.models.baselines import Baseline
+    from cradle.models.registry import ModelSpec
+    from cradle.prediction import Predictor
+
+RUN_SCHEMA = 1
+DONE = "DONE"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read lazily; opening one costs a few milliseconds.
+
+    Parameters
+    ----------
+    path
+        Run directory (see INTERFACE in the README).
+    config
+        Model name, settings, seeds, threshold and split, as fitted.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Open a finished run.
+
+        Raises
+        ------
+        InputError
+            There is no run there, it is incomplete, or a file of it is damaged.
+        """
+        path = Path(path)
+        if not (path / "config.json").is_file():
+            raise InputError(
+                "There is no run in this folder.",
+                f"{path} without config.json.",
+                "Give the folder that `fit --out` wrote.",
+            )
+        if not (path / DONE).is_file():
+            raise InputError(
+                "This run is incomplete.",
+                f"{path} without the file DONE.",
+                "Continue it: the same fit command with --resume.",
+            )
+        config = _read_json(path / "config.json")
+        if config.get("schema") != RUN_SCHEMA:
+            raise InputError(
+                "This run was written in another format.",
+                f"schema {config.get('schema')!r}, this version reads {RUN_SCHEMA}.",
+                "Fit the model again with this version.",
+            )
+        return cls(path, config)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    @property
+    def model_name(self) -> str:
+        """Name in the registry."""
+        return str(self.config["model"])
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Row of the registry."""
+        from cradle.models.registry import model_spec
+
+        return model_spec(self.model_name)
+
+    @cached_property
+    def genes(self) -> tuple[str, ...]:
+        """Modelled genes."""
+        return tuple(self.gene_table["gene"].astype(str))
+
+    @cached_property
+    def gene_table(self) -> pd.DataFrame:
+        """gene, log1p_mean, log1p_sd, mean_profile over training cells."""
+        return self._table("genes.csv")
+
+    @cached_property
+    def perturbations(self) -> pd.DataFrame:
+        """Cells per perturbation and split, QC-failed training cells, held out or not."""
+        table = self._table("perturbations.csv")
+        return table.assign(held_out=table["held_out"].astype(bool))
+
+    @property
+    def perturbed_genes(self) -> tuple[str, ...]:
+        """Genes of the dosage, in its order: those that training cells carry."""
+        table = self.perturbations
+        return perturbed_genes(table.loc[table["n_train"] > 0, "perturbation"])
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Perturbations without training cells."""
+        table = self.perturbations
+        return tuple(table.loc[table["held_out"], "perturbation"])
+
+    @cached_property
+    def thresholds(self) -> QCThresholds:
+        """Quality control, fitted on the training cells."""
+        from cradle.data.qc import QCThresholds
+
+        return QCThresholds.from_json((self.path / "thresholds.json").read_text())
+
+    @cached_property
+    def split(self) -> pd.Series[str]:
+        """Split of every cell, by cell name."""
+        return self._table("split.csv.gz").set_index("cell")["split"]
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch; empty for a baseline."""
+        return self._table("history.csv")
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Data hash, versions, seed, command, seconds."""
+        return _read_json(self.path / "provenance.json")
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """The stored evaluation; ``None`` before there is one."""
+        path = self.path / "metrics.json"
+        return _read_json(path) if path.is_file() else None
+
+    @cached_property
+    def library_sizes(self) -> pd.DataFrame:
+        """artifact (0, 1) and library_size of the training cells."""
+        return self._table("library_sizes.csv")
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Sufficient statistics of the observed cells."""
+        from cradle.evaluation.moments import Moments
+
+        return Moments.load(self.path / "moments.safetensors")
+
+    @cached_property
+    def predicted_effects(self) -> Effects:
+        """Effects of every perturbation of the screen, predicted once, after training."""
+        from cradle.evaluation.storage import load_effects
+
+        return load_effects(self.path / "predicted_effects.safetensors")
+
+    def support(self, label: str) -> str:
+        """How far a prediction for ``label`` is backed by cells: see ``support_of``."""
+        table = self.perturbations.set_index("perturbation")
+        counts = table["n_train"][table["n_train"] > 0].to_dict()
+        return support_of(label, counts, self.held_out)
+
+    def predictor(self) -> Predictor | Baseline:
+        """The trained model, ready to answer."""
+        if self.spec.generates:
+            return self._network()
+        from cradle.models.baselines import TrainMeans, fit_baseline
+
+        pooled = self.moments.pool(splits=["train"], passing_only=self.passing_only)
+        return fit_baseline(self.model_name, TrainMeans(pooled.labels, self.genes, pooled.mean))
+
+    @property
+    def passing_only(self) -> bool:
+        """Whether only QC-passing cells were trained on."""
+        return bool(self.config["train_cells"] == "passing")
+
+    def _network(self) -> Predictor:
+        from cradle.models.config import VAEConfig
+        from cradle.prediction import Predictor
+
+        config = VAEConfig.from_mapping(self.config["settings"])
+        assert self.spec.network is not None
+        model = self.spec.network(self._shape(), config)
+        load_weights(model, self.path / WEIGHTS)
+        return Predictor(
+            model.eval(),
+            self.genes,
+            self.perturbed_genes,
+            self.library_sizes,
+            self.thresholds,
+            config.library_size,
+            self.spec.artifact,
+        )
+
+    def _shape(self) -> Any:
+        import torch
+
+        from cradle.batches import DataShape
+
+        columns = ["log1p_mean", "log1p_sd", "mean_profile"]
+        statistics = [torch.tensor(self.gene_table[c].to_numpy("float32")) for c in columns]
+        return DataShape(len(self.genes), len(self.perturbed_genes), *statistics)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = self.path / name
+        try:
+            return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from error
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Put weights into a network after checking names, shapes and values.
+
+    Raises
+    ------
+    InputError
+        The file is damaged or belongs to another network.
+    """
+    tensors = read_tensors(path)
+    wanted = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in tensors.items()}
+    if wanted != found:
+        different = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+        raise InputError(
+            "The weights do not fit the model.",
+            f"{path}: {', '.join(different[:5])} differ.",
+            "Use the run directory as it was written, or fit again.",
+        )
+    bad = [k for k, v in tensors.items() if not v.isfinite().all()]
+    if bad:
+        raise InputError(
+            "The weights hold values that are not finite.",
+            f"{path}: {', '.join(bad[:5])}.",
+            "Fit the model again.",
+        )
+    model.load_state_dict(tensors)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file (InputError when it is damaged or absent)."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file, whole or not at all."""
+    from safetensors.torch import save_file
+
+    from cradle.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        "A file of the run is missing or damaged.",
+        f"{path} ({type(error).__name__}).",
+        "Restore it from a copy, or fit the model again.",
+    )

@@ -1,0 +1,105 @@
+"""The truth of a simulated screen: where it is kept, and the ceiling that it allows."""
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from cradle.simulation.artifacts import KIND_SHARES, KINDS, ArtifactModel, Counts
+from cradle.simulation.config import SimulationConfig
+from cradle.simulation.design import Design, Floats
+
+SCALE = "log2(1 + 1e4 x / library size)"
+
+
+def log2_cp10k(counts: Counts, n_genes: int) -> Floats:
+    """log2(1 + 1e4·x/l) of the first ``n_genes`` columns; l is the sum over all columns."""
+    library_size = counts.sum(axis=1, keepdims=True)
+    return np.asarray(np.log2(1 + 1e4 * counts[:, :n_genes] / library_size))
+
+
+def twin_effects(
+    model: ArtifactModel, clean: Counts, n_genes: int, rng: np.random.Generator
+) -> dict[str, pd.DataFrame]:
+    """Mean change that each artifact makes to the cells of ``clean``, on the log2 scale.
+
+    Returns
+    -------
+    ``own_depth``: each twin at its own library size. ``same_depth``: the deeper twin thinned
+    to the library size of the other, which leaves the change of the profile. Each has n_genes
+    rows and a column for every kind, and ``average`` over the kinds in their shares.
+    """
+    tables = {"own_depth": {}, "same_depth": {}}  # type: dict[str, dict[str, Floats]]
+    partners = clean[rng.permutation(len(clean))]
+    for kind in KINDS:
+        failed = model.implant(kind, clean, partners, rng)
+        change = log2_cp10k(failed, n_genes) - log2_cp10k(clean, n_genes)
+        tables["own_depth"][kind] = change.mean(axis=0)
+        depth = np.minimum(failed.sum(axis=1), clean.sum(axis=1))
+        thinned = [_thin(counts, depth, rng) for counts in (failed, clean)]
+        change = log2_cp10k(thinned[0], n_genes) - log2_cp10k(thinned[1], n_genes)
+        tables["same_depth"][kind] = change.mean(axis=0)
+    frames = {name: pd.DataFrame(columns) for name, columns in tables.items()}
+    for frame in frames.values():
+        frame.insert(0, "average", frame[list(KINDS)].to_numpy() @ np.array(KIND_SHARES))
+    return frames
+
+
+def _thin(counts: Counts, depth: Counts, rng: np.random.Generator) -> Counts:
+    return rng.binomial(counts, (depth / counts.sum(axis=1))[:, None])
+
+
+def record_truth(
+    adata: AnnData,
+    design: Design,
+    levels: Floats,
+    twins: dict[str, pd.DataFrame],
+    toxicity: Floats,
+    config: SimulationConfig,
+) -> None:
+    """Write the truth into a fresh AnnData.
+
+    ``varm["true_effects"]``: expected treatment effect of clean cells against clean control,
+    difference of E log2(1 + 1e4·x/l), a column for every label but control.
+    ``varm["true_log_effects"]``: natural-log fold changes before normalisation, exactly additive
+    for pairs without interaction.
+    ``varm["true_artifact_effect"]``, ``varm["true_artifact_effect_same_depth"]``: see
+    ``twin_effects``.
+    ``uns["cradle"]["truth"]``: labels, pairs with their interactions, artifact kinds, settings.
+    """
+    labels = list(design.labels[1:])
+    effects = (levels[1:] - levels[0]).T
+    adata.varm["true_effects"] = pd.DataFrame(effects, adata.var_names, labels)
+    logs = design.log_effects[1:].T
+    adata.varm["true_log_effects"] = pd.DataFrame(logs, adata.var_names, labels)
+    for slot, name in (("", "own_depth"), ("_same_depth", "same_depth")):
+        adata.varm["true_artifact_effect" + slot] = twins[name].set_index(adata.var_names)
+    adata.uns["cradle"] = {
+        "schema_version": 1,
+        "name": "simulated",
+        "provenance": {"source": "simulation", "notes": "Simulated: no measured cells."},
+        "library_size_source": "sum over all genes of the file",
+        "dropped": {"unassigned": 0, "zero_count": 0},
+        "simulated": True,
+        "truth": _description(design, toxicity, config),
+    }
+
+
+def _description(
+    design: Design, toxicity: Floats, config: SimulationConfig
+) -> dict[str, object]:
+    toxic = [label for label, t in zip(design.labels, toxicity, strict=True) if t > 1]
+    return {
+        "labels": np.array(design.labels, dtype=object),
+        "toxic_labels": np.array(toxic, dtype=object),
+        "singles": {"label": design.singles.index.to_numpy(object), **_columns(design.singles)},
+        "pairs": {"label": design.pairs.index.to_numpy(object), **_columns(design.pairs)},
+        "artifact_kinds": np.array(KINDS, dtype=object),
+        "artifact_shares": np.array(KIND_SHARES),
+        "effect_scale": SCALE + ", clean cells, expectation, minus control",
+        "log_effect_scale": "natural log, before normalisation",
+        "config": config.to_json(),
+    }
+
+
+def _columns(table: pd.DataFrame) -> dict[str, object]:
+    return {str(name): table[name].to_numpy() for name in table.columns}

@@ -1,0 +1,213 @@
+"""The one LightningModule and the loop around it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+
+from cradle.batches import CellBatch
+from cradle.data.loading import CellDataModule
+from cradle.models.base import PerturbationVAE
+from cradle.models.config import VAEConfig
+from cradle.objectives import Objective, evidence_lower_bound
+
+
+class NonFiniteLossError(FloatingPointError):
+    """A term of the objective became NaN or infinite; the run stops where it stands."""
+
+
+class PerturbationTraining(lightning.LightningModule):
+    """Maximizes the evidence lower bound of any :class:`PerturbationVAE`.
+
+    Parameters
+    ----------
+    model
+        The model to train, in place.
+    config
+        Resolved settings.
+    n_train
+        Number of training cells.
+    fail_rate
+        Share of QC-failed training cells, for ``reconstruction_by_fail_rate``.
+    """
+
+    def __init__(self, model: PerturbationVAE, config: VAEConfig, n_train: int, fail_rate: float):
+        super().__init__()
+        self.model, self.config = model, config
+        self.n_train, self.fail_rate = n_train, fail_rate
+        self.optimizer_state: dict[str, Tensor] = {}
+
+    def objective(self, batch: CellBatch) -> Objective:
+        """Objective of a minibatch, stopped at the first non-finite term."""
+        objective = evidence_lower_bound(
+            self.model,
+            batch,
+            self.n_train,
+            n_particles=self.config.n_particles,
+            cell_weights=self._cell_weights(batch),
+        )
+        if not torch.isfinite(objective.loss):
+            bad = [name for name, value in objective.terms().items() if not value.isfinite()]
+            raise NonFiniteLossError(
+                f"Training stopped at step {self.global_step} (epoch {self.current_epoch}): "
+                f"{', '.join(bad) or 'the sum of the terms'} is not finite. "
+                "Lower the learning rate, or check the counts for extreme values."
+            )
+        return objective
+
+    def training_step(self, batch: CellBatch, _: int) -> Tensor:
+        """Loss of a minibatch, nats per cell."""
+        objective = self.objective(batch)
+        n_cells = len(batch.counts)
+        self.log("train_loss", objective.loss.detach(), on_epoch=True, on_step=False,
+                 batch_size=n_cells)  # fmt: skip
+        for name, value in objective.terms().items():
+            self.log(f"train_{name}", value.detach(), on_epoch=True, on_step=False,
+                     batch_size=n_cells)  # fmt: skip
+        return objective.loss
+
+    def validation_step(self, batch: CellBatch, _: int) -> None:
+        """ELBO of validation cells with noise that is the same in every epoch."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            elbo = self.objective(batch).elbo
+        self.log("val_elbo", elbo, on_epoch=True, batch_size=len(batch.counts))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, with the moments of an interrupted run where there are some."""
+        optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=self.config.learning_rate, fused=True
+        )
+        for name, parameter in self.model.named_parameters():
+            state = {
+                key: self.optimizer_state[f"{name}/{key}"]
+                for key in ("step", "exp_avg", "exp_avg_sq")
+                if f"{name}/{key}" in self.optimizer_state
+            }
+            if state:
+                optimizer.state[parameter] = state
+        return optimizer
+
+    def _cell_weights(self, batch: CellBatch) -> Tensor | None:
+        if not self.config.reconstruction_by_fail_rate:
+            return None
+        failed = batch.conditions.artifact.squeeze(1)
+        # the published code's r·(1−a) for the factual and (1−r)·a for the failed cells
+        return self.fail_rate * (1 - failed) + (1 - self.fail_rate) * failed
+
+
+@dataclass
+class Progress:
+    """What a caller is told after each epoch."""
+
+    epoch: int
+    max_epochs: int
+    metrics: dict[str, float]
+    improved: bool
+
+
+@dataclass
+class EpochState:
+    """Everything that, with the weights, continues training exactly: see :class:`EpochLoop`."""
+
+    epoch: int = 0
+    best_elbo: float = float("-inf")
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class EpochLoop(lightning.Callback):
+    """Early stopping on the validation ELBO with the best weights kept in memory.
+
+    Noise, batches and counterfactual profiles of an epoch follow from the seed and the
+    epoch alone, so a run that is resumed at an epoch equals one that was never stopped.
+
+    Parameters
+    ----------
+    data
+        Told to draw its counterfactual profiles when an epoch starts.
+    seed, patience, max_epochs
+        ``patience``: epochs without a better validation ELBO before training stops.
+    state
+        Where to start from.
+    on_epoch_end
+        Called with the training module and the progress after each epoch.
+    """
+
+    def __init__(
+        self,
+        data: CellDataModule,
+        *,
+        seed: int,
+        patience: int,
+        max_epochs: int,
+        state: EpochState | None = None,
+        best_weights: Mapping[str, Tensor] | None = None,
+        on_epoch_end: Callable[[PerturbationTraining, EpochLoop, Progress], None] | None = None,
+    ):
+        self.data, self.seed, self.patience, self.max_epochs = data, seed, patience, max_epochs
+        self.state = state or EpochState()
+        self.best_weights = dict(best_weights or {})
+        self.on_epoch_end = on_epoch_end
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
+        """Seed the epoch and draw its counterfactual profiles."""
+        epoch = self.state.epoch
+        torch.manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+        self.data.start_epoch(epoch)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Record the epoch, keep the best weights, stop when patience runs out."""
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        state = self.state
+        improved = metrics["val_elbo"] > state.best_elbo
+        if improved:
+            state.best_elbo, state.best_epoch = metrics["val_elbo"], state.epoch
+            self.best_weights = {
+                k: v.detach().cpu().clone() for k, v in module.model.state_dict().items()
+            }
+        state.history.append({"epoch": state.epoch, **metrics})
+        progress = Progress(state.epoch, self.max_epochs, metrics, improved)
+        state.epoch += 1
+        out_of_patience = state.epoch - 1 - state.best_epoch >= self.patience
+        if out_of_patience or state.epoch >= self.max_epochs:
+            trainer.should_stop = True
+        if self.on_epoch_end is not None:
+            self.on_epoch_end(module, self, progress)
+
+
+def train(
+    module: PerturbationTraining,
+    data: CellDataModule,
+    loop: EpochLoop,
+) -> PerturbationTraining:
+    """Train until the loop stops, then put the best weights back into the model."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=-1,
+        min_epochs=1,
+        callbacks=[loop],
+        gradient_clip_val=module.config.gradient_clip,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1_000_000,
+    )
+    with warnings.catch_warnings():
+        # sparse rows are drawn faster than a worker process could hand them over
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+        trainer.fit(module, datamodule=data)
+    module.model.load_state_dict(loop.best_weights)
+    module.model.eval()
+    return module

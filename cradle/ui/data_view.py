@@ -1,0 +1,182 @@
+"""Parts of the data page."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+from cradle.plots.bars import stacked_bars
+from cradle.ui import library, store
+from cradle.ui.errors import guard
+from cradle.ui.figures import figure_with_table
+from cradle.ui.glance import cells_table
+from cradle.ui.labels import GLOSSARY, safe_label, safe_text
+from cradle.ui.quality_view import missing_cells
+from cradle.ui.sidebar import Choices
+
+MAX_ROWS = 40
+
+
+def composition(choices: Choices) -> None:
+    """Cells per perturbation, kind, split and batch."""
+    adata = store.cells(choices)
+    if adata is None:
+        missing_cells(choices, "single cells and batches")
+    elif "perturbation" not in adata.obs:
+        st.info(f"{adata.n_obs:,} cells without perturbation labels; see page Quality control.")
+        return
+    table = cells_table(choices)
+    table["perturbation"] = table["perturbation"].map(safe_label)
+    names = list(dict.fromkeys(table["perturbation"]))
+    shown = table[table["perturbation"].isin(names[:MAX_ROWS])]
+    words = "" if len(names) <= MAX_ROWS else f", the {MAX_ROWS} largest of {len(names)}"
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        figure_with_table(
+            stacked_bars(shown, category="perturbation", part="split",
+                         title=f"Cells per perturbation{words}"),
+            table, "cells_per_perturbation",
+            alt="Bars of cells per perturbation, stacked by split.",
+        )  # fmt: skip
+    with right:
+        kinds = table.groupby(["kind", "split"], sort=False)["n_cells"].sum().reset_index()
+        figure_with_table(
+            stacked_bars(kinds, category="kind", part="split", title="Cells by kind and split"),
+            kinds, "cells_per_kind", alt="Bars of cells per kind of perturbation and split.",
+        )  # fmt: skip
+        st.caption(GLOSSARY["split"])
+        small = table.groupby("perturbation")["n_cells"].sum()
+        small = small[small < 30]
+        if len(small):
+            st.warning(
+                f"{len(small)} groups have fewer than 30 cells, so their effects are uncertain: "
+                f"{', '.join(small.index[:8])}.",
+                icon=":material/warning:",
+            )
+        if adata is not None and "batch" in adata.obs:
+            _batches(adata.obs)
+
+
+def _batches(obs: pd.DataFrame) -> None:
+    kind = obs["perturbation"].astype(str).eq(CONTROL).map({True: CONTROL, False: "perturbed"})
+    names = obs["batch"].astype(str).map(safe_label)
+    table = pd.crosstab(names, kind).rename_axis("batch").reset_index()
+    long = table.melt("batch", var_name="kind", value_name="n_cells")
+    figure_with_table(
+        stacked_bars(long, category="batch", part="kind", title="Cells per batch"),
+        table, "cells_per_batch", alt="Bars of cells per batch, control and perturbed.",
+    )  # fmt: skip
+
+
+def provenance(choices: Choices) -> None:
+    """Where the data come from and how they were read."""
+    adata, run = store.cells(choices), store.run(choices)
+    record = dict(adata.uns.get("cradle", {})) if adata is not None else {}
+    rows = {f"{k}": v for k, v in _flat(record) if k not in ("thresholds",)}
+    if run is not None:
+        rows |= {f"run: {key}": value for key, value in _flat(run.provenance)}
+    st.subheader("Provenance")
+    if choices.dataset.simulated:
+        st.caption("Simulated: no cell of this dataset was ever measured.")
+    table = pd.DataFrame(
+        {"item": list(map(safe_label, rows)), "value": [safe_text(str(v)) for v in rows.values()]}
+    )
+    st.dataframe(table, hide_index=True, key="provenance")
+
+
+def _flat(record: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in record.items():
+        if key in ("truth", "thresholds"):
+            continue
+        if isinstance(value, dict):
+            pairs += _flat(value, f"{prefix}{key}, ")
+        else:
+            pairs.append((f"{prefix}{key}", value))
+    return pairs
+
+
+def catalogue() -> None:
+    """Published datasets, with a download for each that is not here."""
+    from cradle.data.catalogue import datasets
+
+    st.caption("Numbers of cells are those of the papers; the copies differ a little.")
+    for available in datasets():
+        spec = available.dataset
+        with st.container(border=True):
+            st.markdown(f"**{spec.title}** · `{spec.name}` · {spec.modality}")
+            st.caption("  \n".join([spec.published, *spec.notes, spec.citation]))
+            if available.state == "local":
+                st.badge("on this machine", icon=":material/check:", color="green")
+            elif available.state == "downloadable":
+                if st.button("Download", key=f"fetch_{spec.name}", icon=":material/download:"):
+                    with guard():
+                        _fetch(spec.name)
+            else:
+                st.caption(f"Not on this machine. To get it: {spec.by_hand}")
+
+
+def _fetch(name: str) -> None:
+    from cradle.data.download import fetch
+
+    bar = st.progress(0.0, text=f"Downloading {name} …")
+
+    def report(done: int, total: int | None) -> None:
+        of_all = f" of {total / 1e6:,.1f}" if total else ""
+        share = min(done / total, 1.0) if total else 0.0
+        bar.progress(share, text=f"{done / 1e6:,.1f}{of_all} MB")
+
+    fetch(name, progress=report)
+    st.rerun()
+
+
+def upload() -> None:
+    """Take an ``.h5ad`` file, check it, and offer it in the sidebar."""
+    st.markdown(
+        "Raw UMI counts as `.h5ad`. The file needs one column with the perturbation of each cell, "
+        "such as `KLF1+MAP2K6`, and control cells, such as `control` or `non-targeting`. It stays "
+        "on this machine."
+    )
+    file = st.file_uploader("File", type="h5ad", key="upload", label_visibility="collapsed")
+    if file is None:
+        return
+    with guard(), st.spinner("Checking the file …"):
+        name, n_cells, n_genes = _accept(file, file.name)
+        library.add_upload(name, file.name)
+        st.success(
+            f"{n_cells:,} cells × {n_genes:,} genes are ready: choose **{name}** as dataset in the "
+            "sidebar.",
+            icon=":material/check_circle:",
+        )
+        if st.session_state.get("announced") != name:
+            st.session_state["announced"] = name
+            st.rerun()
+
+
+def _accept(file: io.BytesIO, title: str) -> tuple[str, int, int]:
+    """Store the file under a name made here, check it, bring it to the standard form."""
+    from cradle.data.gate import open_safely
+    from cradle.data.standardize import standardize
+    from cradle.files import write_h5ad
+
+    content = file.getvalue()
+    name = f"upload-{hashlib.sha256(content).hexdigest()[:12]}"
+    path = library.upload_path(name)
+    if not path.is_file():
+        raw = path.with_suffix(".raw.h5ad")
+        raw.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            raw.write_bytes(content)
+            write_h5ad(path, standardize(open_safely(raw), name=Path(title).stem))
+        finally:
+            raw.unlink(missing_ok=True)
+    adata = store.cells_of(str(path))
+    if adata.n_obs == 0:
+        raise InputError("The file holds no cells.", "0 cells.", "Give another file.")
+    return name, adata.n_obs, adata.n_vars

@@ -1,0 +1,202 @@
+"""Parts of the treatment-effects page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import pandas as pd
+import streamlit as st
+
+from cradle.evaluation.effects import Effects
+from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
+from cradle.models.baselines import BASELINES
+from cradle.plots.effects import top_genes
+from cradle.plots.scatter import MAX_POINTS, effect_scatter, thin
+from cradle.ui import comparison
+from cradle.ui.figures import figure_with_table, slug
+from cradle.ui.gene_view import gene_violins
+from cradle.ui.labels import GLOSSARY, safe_label
+from cradle.ui.sidebar import Choices
+
+if TYPE_CHECKING:
+    from cradle.runs import Run
+
+ALL = "all perturbations"
+SPLITS = {"test": "test (held out)", "val": "val", "train": "train", "all": "all cells"}
+
+
+class View(NamedTuple):
+    """What the page shows: split, perturbation (None: all), observed side, reference, baseline."""
+
+    split: str
+    perturbation: str | None
+    side: comparison.Side
+    reference: comparison.Reference
+    baseline: str | None
+    targets: bool
+
+    @property
+    def words(self) -> str:
+        """What every number of the page is of."""
+        who = "all perturbations" if self.perturbation is None else safe_label(self.perturbation)
+        cells = "all cells" if self.side == "all" else "QC-passing cells only"
+        against = "control" if self.reference == "control" else "the mean of perturbed cells"
+        return f"{who}, split {SPLITS[self.split]}, observed side: {cells}, against {against}"
+
+
+def ask(run: Run) -> View:
+    """The choices of the page."""
+    first, second, third = st.columns(3)
+    split = first.selectbox(
+        "Split", comparison.splits(str(run.path)), key="split", bind="query-params",
+        format_func=SPLITS.__getitem__, help=f"{GLOSSARY['split']} {GLOSSARY['held_out']}",
+    )  # fmt: skip
+    labels = comparison.labels_of(comparison.effects(str(run.path), split, "all", "control"))
+    perturbation = second.selectbox(
+        "Perturbation", [ALL, *labels], key="perturbation", bind="query-params",
+        format_func=safe_label,
+    )  # fmt: skip
+    baseline = third.selectbox(
+        "Compare with a simple rule", ["none", *BASELINES], key="baseline", bind="query-params",
+        format_func=lambda name: BASELINES[name].label if name in BASELINES else "none",
+        help=GLOSSARY["floor"],
+    )  # fmt: skip
+    with st.expander("More choices", icon=":material/tune:"):
+        side = st.segmented_control(
+            "Observed cells", ("all", "passing"), default="all", required=True, key="side",
+            bind="query-params", help="The bars of the benchmark use all cells.",
+        )  # fmt: skip
+        reference = st.segmented_control(
+            "Effects against", ("control", "perturbed"), default="control", required=True,
+            key="reference", bind="query-params",
+            help="Perturbed: the mean of all perturbed training cells, which takes away what every "
+            "perturbation of the screen does alike.",
+        )  # fmt: skip
+        targets = st.toggle(
+            "Count the targeted genes themselves", value=True, key="targets", bind="query-params",
+            help="A perturbed gene changes by design; without it the scores are about its effects.",
+        )  # fmt: skip
+    return View(
+        split, None if perturbation == ALL else perturbation,
+        cast("comparison.Side", side), cast("comparison.Reference", reference),
+        None if baseline == "none" else baseline, targets,
+    )  # fmt: skip
+
+
+def effects_of(run: Run, view: View) -> dict[str, Effects]:
+    """Observed, predicted and baseline effects of the view."""
+    return comparison.effects(str(run.path), view.split, view.side, view.reference)
+
+
+def scatter(found: dict[str, Effects], view: View) -> str | None:
+    """Predicted against observed; returns the gene that was clicked."""
+    table = comparison.points(found, view.perturbation, "predicted")
+    shown = thin(table, "perturbation")
+    others = None
+    if view.baseline is not None:
+        others = comparison.points(found, view.perturbation, view.baseline)
+        others = others[others["row"].isin(shown["row"])].dropna(subset=["predicted"])
+    rho = comparison.scores(found, view.perturbation, with_targets=view.targets)["ate_rho"][0]
+    safe = {name: shown[name].map(safe_label) for name in ("perturbation", "gene")}
+    chosen = figure_with_table(
+        effect_scatter(
+            shown.assign(**safe), title=f"Predicted and observed effects agree with ρ = {rho:.2f}",
+            others=None if others is None else others.assign(
+                gene=others["gene"].map(safe_label),
+                perturbation=others["perturbation"].map(safe_label)),
+            other_name="" if view.baseline is None else BASELINES[view.baseline].label,
+        ),
+        table.drop(columns="row"), f"effects_{slug(view.perturbation or 'all')}_{view.split}",
+        alt=f"Scatter of predicted against observed effects, {view.words}; correlation {rho:.2f}.",
+        select=["points"],
+    )  # fmt: skip
+    capped = "" if len(shown) == len(table) else (
+        f" {MAX_POINTS:,} of {len(table):,} points are drawn; scores use all of them.")  # fmt: skip
+    st.caption(f"One point per perturbation and gene: {view.words}.{capped} "
+               "Click a point to see its gene below.")  # fmt: skip
+    return str(table["gene"].iloc[chosen[0]]) if chosen else None
+
+
+def score_table(run: Run, found: dict[str, Effects], view: View) -> None:
+    """Scores of the model between floor and ceiling."""
+    table = comparison.scores(found, view.perturbation, with_targets=view.targets)
+    names = {"model": run.name} | {name: f"floor: {b.label}" for name, b in BASELINES.items()}
+    table["who"] = table["who"].map(names).map(safe_label)
+    if (
+        view.perturbation is None
+        and view.targets
+        and (view.side, view.reference) == ("all", "control")
+    ):
+        table = pd.concat([table, comparison.bounds(run, view.split)], ignore_index=True)
+    st.markdown("**Between floor and ceiling**")
+    st.dataframe(
+        table, hide_index=True, key="scores",
+        column_config={"who": st.column_config.TextColumn("", width="medium")} | {
+            name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
+                                                help=METRICS[name].explanation)
+            for name in EFFECT_METRICS},
+    )  # fmt: skip
+    st.caption(
+        f"Of {view.words}; targeted genes {'counted' if view.targets else 'left out'}. "
+        f"Floor: {GLOSSARY['floor']} Ceiling: {GLOSSARY['ceiling']} "
+        f"Replicate: {GLOSSARY['replicate']} An empty cell: not applicable."
+    )
+
+
+def gene(
+    choices: Choices, run: Run, found: dict[str, Effects], view: View, clicked: str | None
+) -> None:
+    """One gene: its effect in every perturbation, and its distribution in cells."""
+    st.subheader("One gene")
+    genes = found["observed"].genes
+    if clicked is not None and clicked != st.session_state.get("last_clicked"):
+        st.session_state["gene"] = st.session_state["last_clicked"] = clicked
+    left, right = st.columns([1, 2])
+    name = left.selectbox(
+        "Gene", genes, index=None, key="gene", bind="query-params", format_func=safe_label,
+        placeholder="Click a point above, or search", help="Any modelled gene.",
+    )  # fmt: skip
+    if name is None:
+        right.info("Click a point of the scatter, or search a gene, to see it in cells.",
+                   icon=":material/ads_click:")  # fmt: skip
+        return
+    if view.perturbation is None:
+        right.info("Choose one perturbation above to see this gene in its cells.")
+        return
+    gene_violins(choices, run, view.perturbation, str(name))
+
+
+def top(found: dict[str, Effects], view: View) -> None:
+    """Genes that change most in one perturbation."""
+    assert view.perturbation is not None
+    table = comparison.points(found, view.perturbation, "predicted")
+    by = st.segmented_control(
+        "Rank genes by", ("predicted", "observed"), default="predicted", required=True,
+        key="rank_by", bind="query-params",
+    )  # fmt: skip
+    table = comparison.strongest(table, by)
+    shown = table.assign(gene=table["gene"].map(safe_label))
+    columns = ["gene", "observed", "se", "predicted", "lower", "upper", "n_cells", "targeted"]
+    figure_with_table(
+        top_genes(shown, title=f"{safe_label(view.perturbation)}: the 20 strongest effects, {by}"),
+        table[columns], f"strongest_{slug(view.perturbation)}",
+        alt="Predicted effects with intervals and observed effects of the strongest genes.",
+    )  # fmt: skip
+    st.caption(f"{GLOSSARY['effect']} Of {view.words}. Bars: {GLOSSARY['interval']}")
+
+
+def per_perturbation(found: dict[str, Effects], view: View) -> None:
+    """Ranking of perturbations by agreement."""
+    st.subheader("Each perturbation by itself")
+    table = comparison.agreement(found)
+    table["perturbation"] = table["perturbation"].map(safe_label)
+    st.dataframe(
+        table, hide_index=True, key="agreement",
+        column_config={
+            "n_cells": st.column_config.NumberColumn("observed cells"),
+            "ate_rho": st.column_config.ProgressColumn("ATE-ρ", format="%.2f", min_value=0.0,
+                                                       max_value=1.0),
+            "ate_r2": st.column_config.NumberColumn("ATE-R²", format="%.2f"),
+        },
+    )  # fmt: skip
+    st.caption(f"Model against {view.words}; all genes. Few cells lower the score of any model.")

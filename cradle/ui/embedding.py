@@ -1,0 +1,235 @@
+"""Maps of observed and generated cells: log1p CP10k, PCA, then t-SNE or UMAP; and a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+import streamlit as st
+
+from cradle.data.qc import CRITERIA, judge_generated
+from cradle.plots.scatter import thin
+from cradle.ui import generation, store
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Method = Literal["PCA", "UMAP", "t-SNE"]
+N_COMPONENTS = 50
+N_NEIGHBOURS = 15
+
+
+class MapRequest(NamedTuple):
+    """Everything that a map depends on; equal requests give equal maps.
+
+    Parameters
+    ----------
+    source
+        Dataset; None leaves observed cells out.
+    run_path
+        Run; None leaves generated cells out.
+    perturbations
+        Shown, observed and generated alike.
+    n_observed
+        Cap on observed cells, kept in proportion to the perturbations.
+    n_generated
+        Generated cells per perturbation and artifact state.
+    artifact
+        Whether cells with the artifact on are generated too.
+    method, seed
+        Of the map; the seed is that of generation too.
+    """
+
+    source: str | None
+    run_path: str | None
+    perturbations: tuple[str, ...]
+    n_observed: int
+    n_generated: int
+    artifact: bool
+    method: Method
+    seed: int
+
+
+@dataclass(frozen=True)
+class CellMap:
+    """Cells on a map.
+
+    Parameters
+    ----------
+    adata
+        The cells, with ``source`` in ``obs``; X holds log2(1 + 1e4·x/library size), CSR.
+    positions
+        (n_cells, 2).
+    mixing
+        ``neighbour_mixing`` of observed and artifact-off cells; None where one is missing.
+    """
+
+    adata: AnnData
+    positions: npt.NDArray[np.float32]
+    mixing: float | None
+
+
+@st.cache_resource(max_entries=6, show_spinner="Computing the map …", show_time=True)
+def cell_map(request: MapRequest) -> CellMap:
+    """Cells of a request on two axes, jointly for observed and generated cells."""
+    adata = _expression(_gathered(request))
+    components = _principal_components(adata.X, request.seed)
+    source = adata.obs["source"].astype(str).to_numpy()
+    pair = np.isin(source, ["observed", "artifact off"])
+    positions = _positions(components, request.method, request.seed)
+    return CellMap(adata, positions, neighbour_mixing(components[pair], source[pair]))
+
+
+def neighbour_mixing(
+    components: npt.NDArray[np.float32], source: npt.NDArray[np.str_], k: int = N_NEIGHBOURS
+) -> float | None:
+    """How often nearest neighbours are of the other source, relative to perfect mixing.
+
+    1: neighbours are drawn at random from both sources; 0: the sources lie apart. Euclidean
+    distances between principal components, mean over the cells of both sources, each
+    source counting once.
+
+    Parameters
+    ----------
+    components
+        (n_cells, n_components).
+    source
+        (n_cells,), two different names.
+    k
+        Neighbours per cell.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    names, codes = np.unique(source, return_inverse=True)
+    if len(names) != 2 or len(source) <= k + 1:
+        return None
+    found = NearestNeighbors(n_neighbors=k + 1).fit(components).kneighbors(return_distance=False)
+    other = (codes[found[:, 1:]] != codes[:, None]).mean(axis=1)
+    expected = [(codes != i).sum() / (len(codes) - 1) for i in (0, 1)]
+    return float(np.mean([other[codes == i].mean() / expected[i] for i in (0, 1)]))
+
+
+def differential_genes(adata: AnnData, selected: Sequence[int], limit: int = 30) -> pd.DataFrame:
+    """Genes that differ between selected cells and all others on the map.
+
+    Parameters
+    ----------
+    adata
+        Of a ``CellMap``.
+    selected
+        Row numbers.
+    limit
+        Number of genes, largest |t| first.
+
+    Returns
+    -------
+    DataFrame
+        gene, direction, difference (log2 units, selected minus rest), share of cells with a
+        count in either group (percent), and Welch's t. A description: the cells were chosen
+        by eye on a map made from the same genes, so there is no valid p-value.
+    """
+    inside = np.zeros(adata.n_obs, dtype=bool)
+    inside[list(selected)] = True
+    (m1, v1, d1), (m2, v2, d2) = _moments(adata.X[inside]), _moments(adata.X[~inside])
+    spread = np.sqrt(v1 / inside.sum() + v2 / max((~inside).sum(), 1))
+    difference = m1 - m2
+    t = np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 0)
+    table = pd.DataFrame(
+        {"gene": adata.var_names.astype(str), "direction": np.where(difference > 0, "up", "down"),
+         "difference": difference, "percent_selected": 100 * d1, "percent_rest": 100 * d2, "t": t}
+    )  # fmt: skip
+    return table.loc[table["t"].abs().sort_values(ascending=False, kind="stable").index[:limit]]
+
+
+def _moments(x: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n = max(x.shape[0], 1)
+    mean = np.asarray(x.sum(axis=0)).ravel() / n
+    square = np.asarray(x.multiply(x).sum(axis=0)).ravel() / n
+    variance = np.maximum(square - mean**2, 0) * n / max(n - 1, 1)
+    return mean, variance, np.asarray((x > 0).sum(axis=0)).ravel() / n
+
+
+def _gathered(request: MapRequest) -> AnnData:
+    import anndata as ad
+
+    parts = [part for part in (_observed(request), *_generated(request)) if part is not None]
+    return ad.concat(
+        parts, join="inner", index_unique="-", keys=[str(i) for i in range(len(parts))]
+    )
+
+
+def _observed(request: MapRequest) -> AnnData | None:
+    if request.source is None or request.n_observed == 0:
+        return None
+    adata = store.cells_of(request.source)
+    labels = adata.obs["perturbation"].astype(str)
+    chosen = np.flatnonzero(labels.isin(request.perturbations))
+    rows = thin(pd.DataFrame({"label": labels.to_numpy()[chosen]}, index=chosen), "label",
+                request.n_observed).index  # fmt: skip
+    genes = adata.var_names
+    if request.run_path is not None:
+        run = store.run_at(request.run_path)
+        genes = list(run.genes)
+    part = adata[rows, genes].copy()
+    if request.run_path is not None:
+        verdict = judge_generated(part, run.thresholds)
+        part.obs[verdict.columns] = verdict
+        part.obs["split"] = run.split.reindex(part.obs_names).to_numpy()
+    part.obs["source"] = "observed"
+    return part
+
+
+def _generated(request: MapRequest) -> list[AnnData]:
+    if request.run_path is None or request.n_generated == 0:
+        return []
+    switch: generation.Switch = "twins" if request.artifact else "off"
+    parts = []
+    for label in request.perturbations:
+        part = generation.cells(
+            request.run_path, label, request.n_generated, switch, request.seed, None
+        ).copy()
+        part.obs["source"] = part.obs["artifact"].astype(str).map(generation.SOURCES)
+        part.obs["split"] = "generated"
+        parts.append(part)
+    return parts
+
+
+def _expression(adata: AnnData) -> AnnData:
+    x = sp.csr_matrix(adata.X, dtype=np.float32)
+    scale = (1e4 / adata.obs["library_size"].to_numpy()).astype(np.float32)
+    x.data = np.log2(1 + x.data * np.repeat(scale, np.diff(x.indptr)))
+    adata.X = x
+    adata.layers.clear()
+    keep = [c for c in ("perturbation", "source", "split", "qc_fail", "library_size", *CRITERIA)
+            if c in adata.obs]  # fmt: skip
+    adata.obs = adata.obs[keep]
+    return adata
+
+
+def _principal_components(x: sp.csr_matrix, seed: int) -> npt.NDArray[np.float32]:
+    from sklearn.decomposition import PCA
+
+    n = min(N_COMPONENTS, *(size - 1 for size in x.shape))
+    fitted = PCA(n, svd_solver="randomized", random_state=seed).fit_transform(x.toarray())
+    return np.asarray(fitted, np.float32)
+
+
+def _positions(
+    components: npt.NDArray[np.float32], method: Method, seed: int
+) -> npt.NDArray[np.float32]:
+    if method == "PCA":
+        return components[:, :2]
+    if method == "t-SNE":
+        from sklearn.manifold import TSNE
+
+        model = TSNE(perplexity=30, init="pca", random_state=seed)
+        return np.asarray(model.fit_transform(components), np.float32)
+    from umap import UMAP
+
+    model = UMAP(n_neighbors=N_NEIGHBOURS, random_state=seed, n_jobs=1)
+    return np.asarray(model.fit_transform(components), np.float32)

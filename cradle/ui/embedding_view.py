@@ -1,0 +1,210 @@
+"""Parts of the embeddings page."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pandas as pd
+import streamlit as st
+
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+from cradle.plots.scatter import MAX_POINTS, cell_map
+from cradle.ui import embedding, programs, store
+from cradle.ui.embedding import CellMap, MapRequest, Method
+from cradle.ui.figures import figure_with_table, table_twin
+from cradle.ui.labels import CRITERIA, safe_label
+from cradle.ui.sidebar import Choices
+
+MAX_CLASSES = 8
+MAX_PERTURBATIONS = 12
+
+
+def ask(choices: Choices) -> MapRequest | None:
+    """The form; returns the request last computed for this dataset and run."""
+    run = store.run(choices)
+    generates = run is not None and run.spec.generates
+    if choices.dataset.source is None and not generates:
+        raise InputError("There are no cells to show.", "neither observed nor generated ones.",
+                         "Fetch the dataset on the page Data, or choose another run.")  # fmt: skip
+    names = _perturbations(choices)
+    with st.form("map", border=True):
+        method = st.segmented_control("Method", ("PCA", "UMAP", "t-SNE"), default="UMAP",
+                                      required=True, key="method", bind="query-params")  # fmt: skip
+        shown = st.multiselect(
+            "Perturbations", names, default=names[:6], key="shown", bind="query-params",
+            format_func=safe_label, max_selections=MAX_PERTURBATIONS,
+        )  # fmt: skip
+        first, second, third, fourth = st.columns(4)
+        n_observed = first.number_input(
+            "Observed cells, at most", 0, MAX_POINTS, 2000, 500, key="n_observed",
+            bind="query-params", disabled=choices.dataset.source is None,
+        )  # fmt: skip
+        n_generated = second.number_input(
+            "Generated, per perturbation", 0, 1000, 100, 50, key="n_generated",
+            bind="query-params", disabled=not generates,
+        )  # fmt: skip
+        artifact = third.toggle(
+            "Artifact on too", value=True, key="map_artifact", bind="query-params",
+            disabled=run is None or not run.perturbations["n_fail_train"].sum(),
+            help="Generate each cell twice, with the artifact off and on.",
+        )  # fmt: skip
+        seed = fourth.number_input("Seed", 0, 9999, 0, key="map_seed", bind="query-params")
+        pressed = st.form_submit_button("Compute the map", type="primary",
+                                        icon=":material/play_arrow:")  # fmt: skip
+    where = (choices.dataset.source, str(run.path) if generates and run is not None else None)
+    if pressed:
+        if not shown:
+            raise InputError("No perturbation is chosen.", "an empty list.", "Choose at least one.")
+        has_artifact = run is not None and bool(run.perturbations["n_fail_train"].sum())
+        st.session_state["map_request"] = MapRequest(
+            *where, tuple(shown), int(n_observed), int(n_generated) if generates else 0,
+            bool(artifact) and has_artifact and run is not None and run.spec.artifact,
+            cast("Method", method),
+            int(seed),
+        )  # fmt: skip
+        st.session_state.pop("map_selection", None)
+    request: MapRequest | None = st.session_state.get("map_request")
+    return request if request is not None and request[:2] == where else None
+
+
+def _perturbations(choices: Choices) -> list[str]:
+    run, adata = store.run(choices), store.cells(choices)
+    if run is not None:
+        table = run.perturbations
+        counts = table.set_index("perturbation")[["n_train", "n_val", "n_test"]].sum(axis=1)
+    else:
+        assert adata is not None
+        counts = adata.obs["perturbation"].astype(str).value_counts()
+    names = [str(n) for n in counts.sort_values(ascending=False, kind="stable").index]
+    return sorted(names, key=lambda name: name != CONTROL)
+
+
+def compute(request: MapRequest) -> CellMap:
+    """The map, from the cache or with a spinner."""
+    return embedding.cell_map(request)
+
+
+def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
+    """The map in the chosen colours; returns the selected rows."""
+    left, right = st.columns(2)
+    options = _colourings(drawn)
+    by = left.selectbox("Colour by", options, key="colour", bind="query-params",
+                        format_func=lambda name: options_label(str(name)))  # fmt: skip
+    gene = None
+    if by == "gene":
+        gene = right.selectbox("Gene", list(drawn.adata.var_names), key="map_gene",
+                               bind="query-params", format_func=safe_label)  # fmt: skip
+    points = _points(drawn, str(by), None if gene is None else str(gene))
+    numeric = pd.api.types.is_numeric_dtype(points["color"])
+    selected = st.session_state.get("map_selection", [])
+    n = drawn.adata.obs["source"].value_counts()
+    fig = cell_map(
+        points, title=f"{request.method} of {len(points):,} cells, coloured by {options_label(by)}",
+        axes=(f"{request.method} 1", f"{request.method} 2"), color="color", numeric=numeric,
+        unit=options_label(by) if gene is None else f"{safe_label(gene)}, log2 units",
+        selected=selected or None,
+    )  # fmt: skip
+    chosen = figure_with_table(
+        fig, points.drop(columns="row"), f"map_{request.method}", select=["lasso", "box"],
+        alt=f"Map of {len(points)} cells; {', '.join(f'{v} {k}' for k, v in n.items())}.",
+    )  # fmt: skip
+    st.caption(
+        f"{', '.join(f'{v:,} {k}' for k, v in n.items())} cells; computed jointly: "
+        f"log2(1 + 10,000 · x / library size) of {drawn.adata.n_vars:,} genes → "
+        f"{embedding.N_COMPONENTS} principal components → {request.method}"
+        f"{_settings(request.method)}; seed {request.seed}. "
+        "**Distances and sizes on this map are not evidence.**"
+    )
+    if chosen:
+        st.session_state["map_selection"] = sorted(chosen)
+    return list(st.session_state.get("map_selection", []))
+
+
+def _settings(method: str) -> str:
+    return {"UMAP": f" ({embedding.N_NEIGHBOURS} neighbours)", "t-SNE": " (perplexity 30)"}.get(
+        method, ""
+    )
+
+
+def _colourings(drawn: CellMap) -> list[str]:
+    obs = drawn.adata.obs
+    names = ["source", "perturbation"]
+    names += ["program"] if programs.known(obs["perturbation"].astype(str)) else []
+    names += [c for c in ("split", "qc_fail", "true_artifact") if c in obs]
+    names += [c for c in CRITERIA if c in obs and obs[c].notna().any()]
+    return [*names, "gene"]
+
+
+def options_label(name: str) -> str:
+    """Words for a colouring."""
+    words = {
+        "source": "observed or generated", "qc_fail": "quality control (run's threshold)",
+        "program": "gene program (Norman 2019)", "true_artifact": "true artifact (simulated)",
+        "gene": "expression of a gene",
+    }  # fmt: skip
+    return words.get(name) or (CRITERIA[name][1] if name in CRITERIA else name)
+
+
+def _points(drawn: CellMap, by: str, gene: str | None) -> pd.DataFrame:
+    obs = drawn.adata.obs
+    label = obs["perturbation"].astype(str)
+    if gene is not None:
+        color = pd.Series(drawn.adata[:, [gene]].X.toarray().ravel(), index=obs.index)
+    elif by == "program":
+        color = label.map(programs.program_of)
+    elif by == "qc_fail":
+        color = obs["qc_fail"].astype(bool).map({True: "fails", False: "passes"})
+    elif by in CRITERIA:
+        color = obs[by]
+    else:
+        color = _few(obs[by].astype(str).map(safe_label))
+    return pd.DataFrame(
+        {"x": drawn.positions[:, 0], "y": drawn.positions[:, 1], "row": range(len(obs)),
+         "label": label.map(safe_label) + ", " + obs["source"].astype(str),
+         "color": color.to_numpy()}
+    )  # fmt: skip
+
+
+def _few(values: pd.Series) -> pd.Series:
+    kept = values.value_counts().index[: MAX_CLASSES - 1]
+    return values if values.nunique() <= MAX_CLASSES else values.where(values.isin(kept), "other")
+
+
+def evidence(drawn: CellMap) -> None:
+    """A number in PCA space."""
+    if drawn.mixing is None:
+        st.caption("Observed and artifact-off cells are needed together for the mixing number.")
+        return
+    st.metric(
+        "Mixing of observed and artifact-off cells", f"{drawn.mixing:.2f}", border=True,
+        width=360,
+        help="Of the 15 nearest neighbours in 50 principal components, the share from the other "
+        "source, divided by the share expected if both were mixed at random. 1: mixed; 0: apart.",
+    )  # fmt: skip
+
+
+def selection(drawn: CellMap, selected: list[int]) -> None:
+    """Counts, composition and differential genes of the selected cells."""
+    st.subheader("Selected cells")
+    if not selected or len(selected) == drawn.adata.n_obs or max(selected) >= drawn.adata.n_obs:
+        st.info("Draw around cells with the lasso to see what they are.", icon=":material/gesture:")
+        return
+    obs = drawn.adata.obs.iloc[selected]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"**{len(selected):,} of {drawn.adata.n_obs:,} cells**")
+        table = pd.crosstab(obs["perturbation"].astype(str).map(safe_label),
+                            obs["source"].astype(str))  # fmt: skip
+        st.dataframe(table.reset_index(), hide_index=True, key="selection_composition")
+        if st.button("Clear the selection"):
+            st.session_state.pop("map_selection")
+            st.rerun()
+    with right:
+        st.markdown("**Genes that differ from all other cells on the map**")
+        genes = embedding.differential_genes(drawn.adata, selected)
+        genes["gene"] = genes["gene"].map(safe_label)
+        st.dataframe(genes, hide_index=True, key="selection_genes")
+        st.caption("log2 units, selected minus rest. A description, not a test: the cells were "
+                   "chosen by eye on a map made from the same genes.")  # fmt: skip
+        table_twin(genes, "selection")

@@ -1,0 +1,102 @@
+"""A figure, its table and its files, always together."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """A table as UTF-8 CSV in which no cell can run as a spreadsheet formula.
+
+    Parameters
+    ----------
+    table
+        Text cells and column names that start with ``= + - @`` get a leading apostrophe;
+        numbers stay numbers.
+    """
+    safe = table.rename(columns=lambda name: _escape(str(name)))
+    for position, dtype in enumerate(table.dtypes):
+        if not pd.api.types.is_numeric_dtype(dtype):
+            column = safe.columns[position]
+            safe[column] = table.iloc[:, position].astype(object).map(_escape)
+    return safe.to_csv(index=False).encode()
+
+
+def _escape(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def config(name: str) -> dict[str, object]:
+    """Plotly's mode bar with SVG export under the figure's name, and no logo."""
+    return {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "toImageButtonOptions": {"format": "svg", "filename": name},
+        "modeBarButtonsToRemove": ["autoScale2d"],
+        "scrollZoom": False,
+    }
+
+
+def figure_with_table(
+    fig: go.Figure,
+    table: pd.DataFrame,
+    name: str,
+    *,
+    alt: str,
+    select: Sequence[Literal["points", "box", "lasso"]] = (),
+) -> list[int]:
+    """Show a figure with its table twin and both downloads.
+
+    Parameters
+    ----------
+    fig
+        The figure; the camera of its mode bar saves it as SVG.
+    table
+        What the figure shows, as a table.
+    name
+        File name without ending; also the key of the widgets, so unique on the page.
+    alt
+        What a reader who cannot see the figure should know.
+    select
+        Ways in which points can be selected; none by default.
+
+    Returns
+    -------
+    list of int
+        The row numbers (first custom datum) of the selected points.
+    """
+    shown: dict[str, Any] = {"key": f"figure_{name}", "config": config(name), "alt": alt}
+    if not select:
+        st.plotly_chart(fig, **shown)
+        table_twin(table, name)
+        return []
+    event = st.plotly_chart(fig, **shown, on_select="rerun", selection_mode=list(select))
+    table_twin(table, name)
+    return [_row(point) for point in event["selection"]["points"] if "customdata" in point]
+
+
+def _row(point: Any) -> int:
+    """The browser sends a custom datum as a list or bare, by the kind of trace."""
+    data = point["customdata"]
+    return int(data[0] if isinstance(data, list | tuple) else data)
+
+
+def table_twin(table: pd.DataFrame, name: str) -> None:
+    """The table behind a figure: CSV download, and the rows in an expander."""
+    with st.expander(f"Table behind the figure ({len(table):,} rows)", icon=":material/table:"):
+        st.download_button(
+            "Download CSV", lambda: csv_bytes(table), f"{name}.csv", "text/csv",
+            key=f"csv_{name}", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+        st.dataframe(table, hide_index=True, key=f"table_{name}")
+
+
+def slug(text: str) -> str:
+    """A text as part of a file name: letters, digits, dots and dashes."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", text).strip("_")

@@ -1,0 +1,237 @@
+"""Parts of the generate page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import pandas as pd
+import streamlit as st
+
+from cradle.data.dosage import canonical, genes_of
+from cradle.data.qc import CRITERIA, QCThresholds
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+from cradle.evaluation.moments import observed_effects
+from cradle.plots.bars import rate_dots
+from cradle.plots.effects import top_genes
+from cradle.plots.palette import ARTIFACT_ON
+from cradle.plots.violins import violins
+from cradle.ui import generation, quality, store, summaries
+from cradle.ui.figures import config, csv_bytes, figure_with_table, slug, table_twin
+from cradle.ui.labels import CRITERIA as NAMES
+from cradle.ui.labels import GLOSSARY, SUPPORT, criterion_label, safe_label
+from cradle.ui.quality_view import threshold_note
+from cradle.ui.sidebar import Choices
+
+if TYPE_CHECKING:
+    from cradle.runs import Run
+
+MIN_CELLS = 30
+
+
+class Query(NamedTuple):
+    """What to generate; see ``Predictor.generate``."""
+
+    label: str
+    n_cells: int
+    artifact: generation.Switch
+    seed: int
+    library_size: float | None
+
+
+def ask(run: Run) -> Query | None:
+    """The form; returns the query last asked for with this run."""
+    if not run.spec.generates:
+        raise InputError(
+            "This model predicts effects but generates no cells.",
+            f"{run.spec.label}.", "Choose another run in the sidebar.",
+        )  # fmt: skip
+    with st.form("query", border=True):
+        genes = st.multiselect(
+            "Genes to perturb", run.perturbed_genes, key="genes", bind="query-params",
+            format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
+            help="Every gene that training cells carry; any combination of them can be asked for.",
+        )  # fmt: skip
+        left, middle, right, last = st.columns(4)
+        artifact = left.segmented_control(
+            "Artifact", ["off", "on", "twins"] if run.spec.artifact else ["off"], default="off",
+            required=True, key="artifact", bind="query-params",
+            help=f"{GLOSSARY['artifact']} Off: clean cells. On: flawed ones. {GLOSSARY['twins']}",
+        )  # fmt: skip
+        n_cells = middle.number_input("Cells", 10, 5000, 500, 50, key="n_cells",
+                                      bind="query-params")  # fmt: skip
+        size = right.number_input(
+            "Library size (0: as in training)", 0, 200_000, 0, 1000, key="library_size",
+            bind="query-params", help=GLOSSARY["library_size"] + " With 0 it is drawn from "
+            "training cells: QC-passing ones with the artifact off, QC-failed ones with it on.",
+        )  # fmt: skip
+        seed = last.number_input("Seed", 0, 9999, 0, key="seed", bind="query-params",
+                                 help=GLOSSARY["seed"])  # fmt: skip
+        pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
+    if pressed:
+        label = canonical(genes) if genes else CONTROL
+        switch = cast("generation.Switch", artifact)
+        st.session_state["query"] = (
+            str(run.path),
+            Query(label, int(n_cells), switch, int(seed), float(size) or None),
+        )
+    path, query = st.session_state.get("query", (None, None))
+    return query if path == str(run.path) else None
+
+
+def nothing_yet() -> None:
+    """Empty state."""
+    st.info(
+        "Pick one or more genes and press **Generate**. Without genes you get control cells. "
+        "500 cells take a few seconds.",
+        icon=":material/arrow_upward:",
+    )
+
+
+def support(run: Run, label: str) -> None:
+    """What the training data say about the query."""
+    table = run.perturbations.set_index("perturbation")
+    kind = "seen" if label == CONTROL else run.support(label)
+    color, icon, words = SUPPORT[kind]
+    st.subheader(f"Perturbation: {safe_label(label)}")
+    st.badge(kind, icon=icon, color=color, help=GLOSSARY["support"])
+    behind = {
+        gene: int(sum(n for p, n in table["n_train"].items() if gene in genes_of(str(p))))
+        for gene in genes_of(label)
+    }
+    cells = ", ".join(f"{safe_label(gene)} {n:,}" for gene, n in behind.items())
+    st.caption(words + (f" Training cells that carry each gene: {cells}." if cells else ""))
+    groups = {"control": int(table["n_train"].get(CONTROL, 0)), **behind}
+    few = [f"{safe_label(name)} ({n})" for name, n in groups.items() if n < MIN_CELLS]
+    if few:
+        st.warning(f"Fewer than {MIN_CELLS} training cells behind: {', '.join(few)}.")
+
+
+def results(choices: Choices, query: Query) -> None:
+    """Everything about the generated cells."""
+    run = store.needs_run(choices)
+    threshold_note(choices)
+    fitted = quality.thresholds(choices)
+    generated = generation.cells(str(run.path), *query)
+    judged = generation.verdicts(generated, fitted)
+    observed = quality.judged_like_generated(choices, query.label)
+    together = generation.with_observed(judged, observed)
+    n_observed = 0 if observed is None else len(observed)
+    st.caption(
+        f"{generated.n_obs:,} generated cells, seed {query.seed}; {n_observed:,} observed cells of "
+        f"the same perturbation beside them, all splits, judged by the same criteria "
+        f"({', '.join(criterion_label(c) for c in fitted.generable) or 'none measurable'}) at "
+        f"k = {fitted.mad:g} MAD."
+    )
+    if observed is None and choices.dataset.source is None:
+        st.info("The observed cells are not on this machine (page Data), so none stand beside.")
+    downloads(run, query, judged)
+    tabs = st.tabs(["Top genes", "Quality control", "What the artifact changes"])
+    with tabs[0]:
+        _top_genes(run, query)
+    with tabs[1]:
+        _quality(together, fitted)
+    with tabs[2]:
+        _twins(run, query, fitted)
+
+
+def downloads(run: Run, query: Query, judged: pd.DataFrame) -> None:
+    """The cells as ``.h5ad``, their table as CSV."""
+    name = slug(f"{query.label}_artifact_{query.artifact}_seed{query.seed}")
+    with st.container(horizontal=True):
+        st.download_button(
+            "Cells (.h5ad)", lambda: generation.h5ad(str(run.path), *query), f"{name}.h5ad",
+            "application/octet-stream", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Table of cells (.csv)", lambda: csv_bytes(judged), f"{name}_cells.csv", "text/csv",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+
+
+def _top_genes(run: Run, query: Query) -> None:
+    if query.label == CONTROL:
+        st.info("Control cells have no effect: pick a gene above to see what it changes.")
+        return
+    predicted = generation.effects(str(run.path), query.label, query.seed)
+    table = generation.top_genes(predicted, observed_effects(run.moments))
+    figure_with_table(
+        top_genes(table.assign(gene=table["gene"].map(safe_label)),
+                  title=f"{safe_label(query.label)}: the 20 genes predicted to change most"),
+        table, f"top_genes_{slug(query.label)}",
+        alt="Predicted effect of each gene with its interval, and the observed one.",
+    )  # fmt: skip
+    n = int(table["n_cells"].max())
+    observed = f"Observed: all {n:,} cells of all splits." if n else "Never measured."
+    st.caption(
+        f"{GLOSSARY['effect']} Predicted with the artifact off, seed {query.seed}; bars: "
+        f"{GLOSSARY['interval']} {observed}"
+    )
+
+
+def _quality(together: pd.DataFrame, fitted: QCThresholds) -> None:
+    rates = summaries.pass_rates(together["qc_fail"], together["source"])
+    if fitted.generable:
+        figure_with_table(
+            rate_dots(rates, category="name", title="Cells that pass quality control",
+                      x="cells that pass (%, 95 % Wilson interval)", emphasise=[ARTIFACT_ON.label]),
+            rates, "generated_pass_rates", alt="Pass rate of observed and generated cells.",
+        )  # fmt: skip
+    else:
+        st.info("No criterion can be judged on generated cells here; the reasons are below.")
+    shown = [c for c in ("umi_counts", *fitted.generable) if c != "doublet"]
+    tables = []
+    for column, criterion in zip(st.columns(max(len(shown), 3)), shown, strict=False):
+        curves = generation.curves(together, criterion)
+        by_construction = criterion not in fitted.generable
+        threshold = fitted.generated[criterion]
+        title = NAMES[criterion][0] + (" (by construction)" if by_construction else "")
+        fig = violins(curves, title=title, unit=NAMES[criterion][1],
+                      threshold=None if by_construction else threshold.threshold,
+                      fails=threshold.side)  # fmt: skip
+        column.plotly_chart(fig, key=f"generated_{criterion}", config=config(criterion),
+                            alt=f"{title} of observed and generated cells.")  # fmt: skip
+        tables.append(curves.assign(criterion=criterion))
+    table_twin(pd.concat(tables, ignore_index=True), "generated_violins")
+    _not_judged(fitted)
+
+
+def _not_judged(fitted: QCThresholds) -> None:
+    lines = [f"- **{criterion_label(c)}**: {why}" for c, why in fitted.not_generable.items()]
+    with st.expander(f"Not judged on generated cells: {len(lines)} of {len(CRITERIA)} criteria"):
+        st.markdown("\n".join(lines))
+
+
+def _twins(run: Run, query: Query, fitted: QCThresholds) -> None:
+    if query.artifact != "twins":
+        st.info(
+            "Set the artifact to **twins** and press Generate: each cell then comes twice, with "
+            "the artifact off and on, all else equal.",
+            icon=":material/arrow_upward:",
+        )
+        return
+    twins = generation.cells(str(run.path), *query)
+    table = generation.twin_genes(twins)
+    shown = table.rename(columns={"change": "predicted", "change_counts": "observed"})
+    figure = top_genes(
+        shown.assign(gene=shown["gene"].map(safe_label)),
+        title="The 20 genes that the artifact alone changes most", names=("expected", "counts"),
+        x="artifact on minus off (log2 units)", style=ARTIFACT_ON,
+        beside=ARTIFACT_ON,
+    )  # fmt: skip
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        figure_with_table(figure, table, f"twins_{slug(query.label)}",
+                          alt="Change of each gene when the artifact is switched on.")  # fmt: skip
+        st.caption(
+            f"{query.n_cells:,} pairs of twins, seed {query.seed}: mean of "
+            "log2(1 + 10,000 · x / library size), on minus off, for expected and drawn counts x."
+        )
+    with right:
+        st.markdown("**Cells that fail each criterion (%)**")
+        judged = generation.verdicts(twins, fitted)
+        rates = generation.fail_rates(judged, fitted.generable)
+        rates["criterion"] = rates["criterion"].map(criterion_label)
+        st.dataframe(rates, hide_index=True, key="twin_rates",
+                     column_config={s: st.column_config.NumberColumn(format="%.1f")
+                                    for s in generation.SOURCES.values()})  # fmt: skip

@@ -1,0 +1,103 @@
+"""Names and words on screen: safe when they come from files, explained when they are jargon."""
+
+import re
+from typing import Literal
+
+MAX_LABEL = 60
+
+# Each of these starts Markdown, HTML, LaTeX, an emoji code or a Plotly tag; the substitutes look
+# alike and mean nothing to any of them. An image link in a gene name made the browser call out.
+_LOOKALIKES = str.maketrans(
+    {
+        "[": "［", "]": "］", "<": "‹", ">": "›", "`": "ˋ", "*": "∗", "$": "＄", "~": "∼",
+        "!": "ǃ", "\\": "＼", "#": "＃", "&": "＆", "{": "｛", "}": "｝", "|": "¦",
+    }
+)  # fmt: skip
+_COLON = re.compile(r":(?=\S)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+
+
+def safe_label(name: object) -> str:
+    """A name from a file that no widget, table or figure can take for markup.
+
+    Parameters
+    ----------
+    name
+        Anything printable: gene, perturbation, batch or file name.
+
+    Returns
+    -------
+    str
+        One line of at most ``MAX_LABEL`` characters; ordinary gene symbols are unchanged.
+    """
+    text = safe_text(str(name)).strip()
+    text = re.sub(r"(?i)\bwww\.", "www․", text).replace("@", "＠")
+    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
+
+
+CRITERIA = {
+    "umi_counts": ("UMI counts", "UMI counts per cell"),
+    "genes_detected": ("Genes detected", "genes with at least one count"),
+    "mt_percent": ("Mitochondrial share", "% of counts from MT genes"),
+    "ribo_percent": ("Ribosomal share", "% of counts from RPS and RPL genes"),
+    "hb_percent": ("Hemoglobin share", "% of counts from hemoglobin genes"),
+    "doublet": ("Doublet call", "called a doublet (0 no, 1 yes)"),
+}
+
+
+def criterion_label(criterion: str) -> str:
+    """Name of a QC criterion as shown on screen."""
+    return CRITERIA[criterion][0]
+
+
+GLOSSARY = {
+    "mad": "Median absolute deviation: the median distance of cells from the median cell. "
+    "A cell fails when it lies more than k of them on the bad side of the median; "
+    "a smaller k is stricter.",
+    "artifact": "A technical flaw of a cell (broken, stressed, contaminated, two cells in one "
+    "droplet), as opposed to an effect of the perturbation.",
+    "qc_pass_rate": "Share of cells that pass every selected, measurable criterion.",
+    "held_out": "A combination that the model never saw in training, neither for the weights nor "
+    "for the thresholds; both of its genes were seen in other cells.",
+    "effect": "Mean over cells of log2(1 + 10,000 · counts / library size) of the perturbation, "
+    "minus the same mean of the control cells. 1 means about twice the expression.",
+    "ate_rho": "Pearson correlation of predicted and observed effects over all perturbations and "
+    "genes of the split. 1 is perfect.",
+    "ate_r2": "Share of the variance of observed effects that the predictions explain. "
+    "1 is perfect; below 0 is worse than predicting the mean.",
+    "jaccard_50": "Overlap of the 50 most changed genes, predicted and observed: "
+    "shared / all genes of the two lists, mean over perturbations.",
+    "jaccard_20": "Overlap of the 20 most changed genes, predicted and observed.",
+    "sign_accuracy": "Share of effects whose direction (up or down) is predicted right.",
+    "floor": "What simple rules without a neural network reach from the same training cells. "
+    "A model earns its keep only above them.",
+    "ceiling": "The score that the true means would get: the observed effects carry sampling "
+    "noise, so even a perfect model stays below 1.",
+    "replicate": "One random half of the observed cells predicting the other half.",
+    "library_size": "Total UMI counts of a cell over the whole transcriptome.",
+    "twins": "Pairs of cells that share everything (basal state, effects, library size, count "
+    "noise) and differ only in the artifact switch.",
+    "support": "How much the training data say about this query.",
+    "seed": "Start of the random numbers: the same seed gives the same cells.",
+    "interval": "95 % interval over draws of the model's uncertain parameters.",
+    "split": "train: fitted on these cells; val: used to stop training; test: kept apart.",
+}
+
+Colour = Literal["green", "blue", "orange", "red"]
+SUPPORT: dict[str, tuple[Colour, str, str]] = {
+    "seen": ("green", ":material/check_circle:", "Cells with this perturbation were in training."),
+    "held-out combination": ("blue", ":material/science:",
+                             "Kept apart in training, each gene seen in other cells; "
+                             "the observed cells can check the prediction."),
+    "never measured": ("orange", ":material/help:",
+                       "No cell carries this combination, but each gene was seen; "
+                       "nothing here can check the prediction."),
+    "gene never seen": ("red", ":material/error:",
+                        "A gene of this query was never perturbed in training: the prediction is "
+                        "not supported by data."),
+}  # fmt: skip
+
+
+def safe_text(text: str) -> str:
+    """A sentence that quotes names from files, with its markup neutralised and length kept."""
+    return _COLON.sub("꞉", _CONTROL.sub(" ", text)).translate(_LOOKALIKES).replace("__", "_ _")

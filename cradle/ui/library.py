@@ -1,0 +1,122 @@
+"""Which datasets and runs there are to choose from; reads names only, no cells and no weights."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from cradle.data.catalogue import DATASETS, locate
+from cradle.ui.labels import safe_label
+from cradle.ui.navigation import ROOT
+
+SHIPPED_RUNS = ROOT / "assets" / "runs"
+_UPLOAD = re.compile(r"upload-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A dataset of the sidebar.
+
+    Parameters
+    ----------
+    name
+        Its id, as in links.
+    title
+        What it is, in a line.
+    source
+        What ``cradle.load`` takes; None when its cells are not on this machine.
+    simulated
+        Whether it was simulated, which is said wherever it appears.
+    """
+
+    name: str
+    title: str
+    source: str | None
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A trained model of the sidebar: its id, folder, and what it was trained on."""
+
+    name: str
+    path: Path
+    dataset: str
+    data_hash: str
+
+
+def datasets() -> dict[str, DatasetEntry]:
+    """Datasets whose cells are here or that a run was trained on, the demo first."""
+    trained_on = {entry.dataset for entry in _all_runs()}
+    listed = {}
+    for name, spec in DATASETS.items():
+        here = locate(name)
+        if here is not None or name in trained_on:
+            source = None if here is None else name
+            title = f"{spec.title} · {spec.modality}"
+            listed[name] = DatasetEntry(name, title, source, spec.simulated)
+    for name, path in _uploads().items():
+        listed[name] = DatasetEntry(name, safe_label(_upload_title(name)), str(path), False)
+    return dict(sorted(listed.items(), key=lambda item: item[0] != "demo"))
+
+
+def runs(dataset: DatasetEntry, data_hash: str | None) -> dict[str, RunEntry]:
+    """Finished runs trained on a dataset, by folder name.
+
+    Parameters
+    ----------
+    dataset
+        Entry of ``datasets``.
+    data_hash
+        Of its cells, which decides whatever the names say; None where they are not here.
+    """
+    if data_hash is not None:
+        return {entry.name: entry for entry in _all_runs() if entry.data_hash == data_hash}
+    return {entry.name: entry for entry in _all_runs() if entry.dataset == dataset.name}
+
+
+def upload_path(name: str) -> Path:
+    """Where an uploaded dataset is kept, under the name that the server gave it."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cradle") / "uploads" / f"{name}.h5ad"
+
+
+def add_upload(name: str, title: str) -> None:
+    """Offer an uploaded dataset in the sidebar of this session."""
+    st.session_state.setdefault("uploads", {})[name] = title
+
+
+def _uploads() -> dict[str, Path]:
+    """Uploads of this session, and the one that the link names."""
+    linked = st.query_params.get("dataset", "")
+    names = dict.fromkeys(st.session_state.get("uploads", {}))
+    if _UPLOAD.fullmatch(linked):
+        names[linked] = None
+    return {name: upload_path(name) for name in names if upload_path(name).is_file()}
+
+
+def _upload_title(name: str) -> str:
+    return str(st.session_state.get("uploads", {}).get(name, "Uploaded file"))
+
+
+def _all_runs() -> list[RunEntry]:
+    folders = [Path(os.environ.get("CRADLE_RUNS_DIR", "runs")), SHIPPED_RUNS]
+    done = [path for folder in folders for path in sorted(folder.glob("*/DONE"))]
+    entries = [_entry(path.parent, path.stat().st_mtime) for path in done]
+    return [entry for entry in entries if entry is not None]
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _entry(folder: Path, _finished: float) -> RunEntry | None:
+    try:
+        provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
+        data = provenance["data"]
+        return RunEntry(folder.name, folder, str(data["name"]), str(data["hash"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        # A damaged run must not take the sidebar of every page down; the run list names it.
+        return None

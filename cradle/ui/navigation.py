@@ -1,0 +1,61 @@
+"""The pages of the app, once; the router and every link read this list."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class PageSpec(NamedTuple):
+    """One page: its file in ``pages/``, title, icon and what it answers."""
+
+    file: str
+    title: str
+    icon: str
+    answers: str
+
+
+PAGES = {
+    "overview": PageSpec("overview.py", "Overview", ":material/home:", "what is this"),
+    "data": PageSpec("data.py", "Data", ":material/database:",
+                     "what was measured, and bring your own"),
+    "quality": PageSpec("quality_control.py", "Quality control", ":material/rule:",
+                        "which cells are flawed, and is it the perturbation"),
+    "generate": PageSpec("generate.py", "Generate", ":material/genetics:",
+                         "what would a perturbation do"),
+    "embeddings": PageSpec("embeddings.py", "Embeddings", ":material/scatter_plot:",
+                           "do generated cells lie where observed ones do"),
+    "effects": PageSpec("treatment_effects.py", "Treatment effects", ":material/monitoring:",
+                        "how right are the predictions, gene by gene"),
+    "methods": PageSpec("methods.py", "Methods", ":material/menu_book:",
+                        "how it is computed, and its limits"),
+}  # fmt: skip
+
+
+def navigation() -> st.Page:
+    """Streamlit's navigation over all pages; returns the page to run."""
+    pages = [
+        st.Page(ROOT / "pages" / spec.file, title=spec.title, icon=spec.icon, default=i == 0)
+        for i, spec in enumerate(PAGES.values())
+    ]
+    return st.navigation(pages)
+
+
+def link(key: str, text: str = "") -> None:
+    """A link to another page; plain text where the page runs without the router.
+
+    Parameters
+    ----------
+    key
+        Key of ``PAGES``.
+    text
+        What is behind the link; the page's own question by default.
+    """
+    spec = PAGES[key]
+    words = f"**{spec.title}** – {text or spec.answers}"
+    if st.session_state.get("routed"):
+        st.page_link(ROOT / "pages" / spec.file, label=words, icon=spec.icon)
+    else:
+        st.markdown(f"{spec.icon} {words}")

@@ -1,0 +1,252 @@
+"""Parts of the quality-control page."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from cradle.data.qc import CRITERIA, QCThresholds, maybe_biology
+from cradle.data.schema import CONTROL
+from cradle.plots.bars import overlap_bars, rate_dots
+from cradle.plots.density import densities
+from cradle.plots.violins import violins
+from cradle.ui import generation, quality, store, summaries
+from cradle.ui.figures import config, figure_with_table, table_twin
+from cradle.ui.labels import CRITERIA as NAMES
+from cradle.ui.labels import GLOSSARY, criterion_label, safe_label
+from cradle.ui.sidebar import Choices
+
+MAX_ROWS = 40
+N_GENERATED = 300
+
+
+def threshold_note(choices: Choices) -> None:
+    """Say so when the sidebar's threshold is not the one that the run was trained at."""
+    run = store.run(choices)
+    if run is not None and run.config["mad"] != choices.mad:
+        st.info(
+            f"The sidebar says k = {choices.mad:g}; the run {safe_label(run.name)} was trained at "
+            f"k = {run.config['mad']:g}. Cells are judged here at k = {choices.mad:g}; what the "
+            "model calls artifact stays as it was trained.",
+            icon=":material/compare_arrows:",
+        )
+
+
+def headline(found: pd.DataFrame, fitted: QCThresholds) -> None:
+    """Pass and fail counts at the sidebar's threshold."""
+    failed = int(found["qc_fail"].sum())
+    columns = st.columns(3)
+    columns[0].metric("Cells that pass", f"{len(found) - failed:,}", border=True)
+    columns[1].metric("Cells that fail", f"{failed:,}", border=True)
+    columns[2].metric("Pass rate", f"{100 * (1 - failed / len(found)):.1f} %", border=True,
+                      help=GLOSSARY["qc_pass_rate"])  # fmt: skip
+    st.caption(
+        f"Of all {len(found):,} observed cells at k = {fitted.mad:g} MAD; thresholds fitted on "
+        f"{fitted.fitted_on}. A cell fails when it fails any of: "
+        f"{', '.join(criterion_label(c) for c in fitted.judged) or 'none'}."
+    )
+    for warning in fitted.warnings:
+        st.warning(warning, icon=":material/warning:")
+
+
+def doublet_button(choices: Choices) -> None:
+    """Offer to look for doublets where that has not happened."""
+    if quality.doublets_missing(choices):
+        st.button(
+            "Look for doublets", icon=":material/join:", on_click=quality.ask_for_doublets,
+            args=(choices,),
+            help="Runs Scrublet on every batch; takes from seconds to a few minutes.",
+        )  # fmt: skip
+
+
+def not_measurable(fitted: QCThresholds) -> None:
+    """Name the criteria that these data cannot judge, with the reason."""
+    missing = [c for c in CRITERIA if not fitted[c].measurable]
+    if missing:
+        lines = [f"- **{criterion_label(c)}**: {fitted[c].reason}" for c in missing]
+        with st.expander(f"Not measurable here: {len(missing)} of 6 criteria", expanded=False,
+                         icon=":material/block:"):  # fmt: skip
+            st.markdown("\n".join(lines) + "\n\nThey count neither as a pass nor as a failure.")
+
+
+def biology(choices: Choices, found: pd.DataFrame) -> None:
+    """Flag criteria that some perturbations fail far more often than control."""
+    adata = store.cells(choices)
+    if adata is None or "perturbation" not in adata.obs:
+        return
+    flagged = {c: who for c, who in maybe_biology(found, adata.obs["perturbation"]).items() if who}
+    for criterion in [c for c in flagged if c in choices.criteria]:
+        who = [safe_label(label) for label in flagged[criterion]]
+        names = ", ".join(who[:8]) + (f" and {len(who) - 8} more" if len(who) > 8 else "")
+        with st.container(border=True):
+            st.markdown(
+                f":material/biotech: **{criterion_label(criterion)} may be biology.** It fails at "
+                f"least three times as often as in control in: {names}."
+            )
+            st.button(
+                "Do not count it as artifact", key=f"leave_{criterion}",
+                on_click=_leave_out, args=(criterion,),
+                disabled=len(choices.criteria) == 1,
+                help="Leaves it out of the criteria in the sidebar; add it again there.",
+            )  # fmt: skip
+
+
+def _leave_out(criterion: str) -> None:
+    st.session_state["criteria"] = [c for c in st.session_state["criteria"] if c != criterion]
+
+
+def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> None:
+    """One violin per criterion, generated cells beside the observed ones on demand."""
+    beside = None
+    if store.run(choices) is not None:
+        beside = _generated_beside(choices, fitted)
+    shown = [c for c in CRITERIA if fitted[c].measurable]
+    rows = []
+    for start in range(0, len(shown), 3):
+        for column, criterion in zip(st.columns(3), shown[start : start + 3], strict=False):
+            with column:
+                rows.append(_violin(choices, criterion, found, fitted, beside))
+    if rows:
+        table_twin(pd.concat(rows, ignore_index=True), "quality_violins")
+
+
+def _violin(
+    choices: Choices,
+    criterion: str,
+    found: pd.DataFrame,
+    fitted: QCThresholds,
+    beside: pd.DataFrame | None,
+) -> pd.DataFrame:
+    name, unit = NAMES[criterion]
+    threshold = fitted[criterion]
+    generable = beside is not None and criterion in fitted.generable
+    if generable and beside is not None:
+        # The same measure on both sides: over the modelled genes, with its own threshold.
+        threshold = fitted.generated[criterion]
+        curves = densities(beside.rename(columns={criterion: "value"}), "value", "source")
+        failed = beside.loc[beside["source"] == "observed", f"fails_{criterion}"]
+    else:
+        curves = quality.curves(choices, criterion)
+        failed = found[f"fails_{criterion}"]
+    line = 0.5 if criterion == "doublet" else threshold.threshold
+    fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f} % fail", unit=unit,
+                  threshold=line, fails=threshold.side)  # fmt: skip
+    st.plotly_chart(
+        fig, key=f"violin_{criterion}", config=config(f"qc_{criterion}"),
+        alt=f"{name} of the cells; {int(failed.sum())} of {failed.notna().sum()} observed cells "
+        f"fail.",
+    )  # fmt: skip
+    if beside is not None and not generable:
+        st.caption(f"Observed only: {fitted.not_generable[criterion]}")
+    return curves.assign(criterion=criterion, threshold=line)
+
+
+def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | None:
+    run = store.run(choices)
+    assert run is not None
+    if not run.spec.generates or not st.toggle(
+        "Show generated cells beside the observed ones", key="beside", bind="query-params",
+        help=f"{N_GENERATED} control cells with the artifact off and as many with it on, seed 0. "
+        "Both sides are then measured over the modelled genes.",
+    ):  # fmt: skip
+        return None
+    switch: generation.Switch = "twins" if run.perturbations["n_fail_train"].sum() else "off"
+    cells = generation.cells(str(run.path), CONTROL, N_GENERATED, switch, 0, None)
+    judged = generation.verdicts(cells, fitted)
+    return generation.with_observed(judged, quality.judged_like_generated(choices, CONTROL))
+
+
+def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
+    """Formula, threshold and counts of every criterion."""
+    st.latex(
+        r"\text{low: } v < \mathrm{median} - k\cdot\mathrm{MAD} \qquad "
+        r"\text{high: } v > \mathrm{median} + k\cdot\mathrm{MAD} \qquad "
+        r"\mathrm{MAD} = \mathrm{median}(|v - \mathrm{median}(v)|)"
+    )
+    table = summaries.counts(found, fitted)
+    shown = table.assign(criterion=table["criterion"].map(criterion_label))
+    st.dataframe(
+        shown, hide_index=True, key="thresholds",
+        column_config={
+            "side": st.column_config.TextColumn("fails when", help="low: below the threshold"),
+            "n_judged": "cells judged", "n_fail": "cells that fail",
+            "threshold": st.column_config.NumberColumn(format="%.4g"),
+            "median": st.column_config.NumberColumn(format="%.4g"),
+            "mad": st.column_config.NumberColumn("MAD", format="%.4g"),
+        },
+    )  # fmt: skip
+    st.caption("Doublets are called by Scrublet; k does not move its threshold.")
+
+
+def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:
+    """Which criteria fail together."""
+    judged = fitted.judged
+    table = summaries.overlap(found, judged)
+    if table.empty:
+        st.info(f"No cell fails any criterion at k = {fitted.mad:g}: there is no artifact to see.")
+        return
+    named = table.rename(columns={c: criterion_label(c) for c in judged})
+    labels = [criterion_label(c) for c in judged]
+    figure_with_table(
+        overlap_bars(named, labels, title="Failing cells by the set of criteria they fail"),
+        named, "quality_overlap",
+        alt="Bars: cells that fail exactly the criteria marked below each bar.",
+    )  # fmt: skip
+
+
+def per_perturbation(choices: Choices, found: pd.DataFrame) -> None:
+    """Pass rate of each perturbation."""
+    adata = store.cells(choices)
+    if adata is None or "perturbation" not in adata.obs:
+        st.info("These cells carry no perturbation labels, so there is no rate per perturbation.")
+        return
+    table = summaries.pass_rates(found["qc_fail"], adata.obs["perturbation"])
+    table["name"] = table["name"].map(safe_label)
+    shown = table.head(MAX_ROWS)
+    if CONTROL not in set(shown["name"]):
+        shown = pd.concat([shown, table[table["name"] == CONTROL]])
+    words = "" if len(shown) == len(table) else f", the {MAX_ROWS} lowest of {len(table)}"
+    figure_with_table(
+        rate_dots(shown, category="name", title=f"Pass rate per perturbation{words}",
+                  x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),
+        table, "quality_pass_rates",
+        alt="Pass rate of each perturbation with its interval; control is a diamond.",
+    )  # fmt: skip
+
+
+def without_cells(choices: Choices, fitted: QCThresholds) -> None:
+    """What can be said without the cells: the stored thresholds and counts."""
+    run = store.run(choices)
+    assert run is not None
+    missing_cells(choices, "the violins and the counts at another threshold")
+    st.subheader("Stored thresholds")
+    rows = [
+        {"criterion": criterion_label(c), "threshold": t.threshold, "fails when": t.side,
+         "median": t.median, "MAD": t.mad, "reason": t.reason}
+        for c, t in fitted.observed.items()
+    ]  # fmt: skip
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.caption(f"At k = {fitted.mad:g} MAD; fitted on {fitted.fitted_on}.")
+    table = run.perturbations[["perturbation", "n_train", "n_fail_train"]]
+    table = table[table["n_train"] > 0]
+    passed = table["n_train"] - table["n_fail_train"]
+    rates = summaries.rate_table(
+        table["perturbation"].map(safe_label), passed.to_numpy(), table["n_train"].to_numpy()
+    )
+    figure_with_table(
+        rate_dots(rates.head(MAX_ROWS), category="name", emphasise=[CONTROL],
+                  title=f"Training cells that pass, k = {run.config['mad']:g} (stored)",
+                  x="cells that pass (%, 95 % interval)"),
+        rates, "quality_pass_rates_stored",
+        alt="Stored pass rate of the training cells of each perturbation.",
+    )  # fmt: skip
+
+
+def missing_cells(choices: Choices, what: str) -> None:
+    """Say that the cells are not here, what is missing for it, and how to get them."""
+    name = safe_label(choices.dataset.name)
+    st.info(
+        f"The cells of **{name}** are not on this machine, so {what} cannot be shown. What the run "
+        f"stored is below. To get the cells: page **Data**, or `python -m cradle fetch {name}`.",
+        icon=":material/cloud_download:",
+    )

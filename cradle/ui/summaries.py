@@ -1,0 +1,121 @@
+"""Counts and rates of a screen as tidy tables; no widgets, no caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from cradle.data.qc import CRITERIA, QCThresholds
+from cradle.data.schema import CONTROL
+
+
+def counts(found: pd.DataFrame, fitted: QCThresholds) -> pd.DataFrame:
+    """One row per criterion: threshold with its formula, cells that fail, cells judged.
+
+    Parameters
+    ----------
+    found
+        Flags of the cells.
+    fitted
+        Thresholds that gave them.
+    """
+    rows = []
+    for criterion in CRITERIA:
+        threshold = fitted[criterion]
+        judged = found[f"fails_{criterion}"].dropna()
+        rows.append(
+            {
+                "criterion": criterion,
+                "selected": criterion in fitted.criteria,
+                "measurable": threshold.measurable,
+                "side": threshold.side,
+                "threshold": threshold.threshold,
+                "median": threshold.median,
+                "mad": threshold.mad,
+                "n_judged": len(judged),
+                "n_fail": int(judged.sum()),
+                "reason": threshold.reason,
+                "source": threshold.source,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def overlap(found: pd.DataFrame, criteria: tuple[str, ...], limit: int = 15) -> pd.DataFrame:
+    """Failing cells by the exact set of criteria they fail, largest set first."""
+    failing = pd.DataFrame({c: found[f"fails_{c}"] == 1 for c in criteria})
+    failing = failing[failing.any(axis=1)]
+    if failing.empty:
+        return pd.DataFrame(columns=[*criteria, "n_cells"])
+    sets = failing.groupby(list(criteria)).size().rename("n_cells").reset_index()
+    return sets.sort_values("n_cells", ascending=False, kind="stable").head(limit)
+
+
+def pass_rates(qc_fail: pd.Series[bool], group: pd.Series[str]) -> pd.DataFrame:
+    """Pass rate of each group of cells, lowest first; see ``rate_table``."""
+    passing = (~qc_fail.astype(bool)).groupby(group.astype(str).to_numpy(), sort=False)
+    table = passing.agg(["sum", "count"])
+    return rate_table(table.index, table["sum"].to_numpy(), table["count"].to_numpy())
+
+
+def rate_table(names: Iterable[str], passed: np.ndarray, n: np.ndarray) -> pd.DataFrame:
+    """Rates in percent with their 95 % Wilson intervals, lowest first.
+
+    Returns
+    -------
+    DataFrame
+        name, rate, low, high (percent), n (cells).
+    """
+    low, high = wilson(passed, n)
+    table = pd.DataFrame(
+        {"name": list(names), "rate": 100 * passed / n, "low": 100 * low, "high": 100 * high,
+         "n": n}
+    )  # fmt: skip
+    return table.sort_values("rate", kind="stable", ignore_index=True)
+
+
+def wilson(passed: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % Wilson interval of a rate, as shares."""
+    z = 1.959963984540054
+    rate = passed / n
+    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    return centre - half, centre + half
+
+
+def composition(perturbation: pd.Series[str], split: pd.Series[str]) -> pd.DataFrame:
+    """Cells per perturbation and split, the perturbations with most cells first.
+
+    Returns
+    -------
+    DataFrame
+        Columns perturbation, kind (control, single, combination), split, n_cells.
+    """
+    table = (
+        pd.DataFrame({"perturbation": perturbation.astype(str).to_numpy(),
+                      "split": split.astype(str).to_numpy()})
+        .value_counts(sort=False).rename("n_cells").reset_index()
+    )  # fmt: skip
+    total = table.groupby("perturbation")["n_cells"].transform("sum")
+    table["kind"] = table["perturbation"].map(kind)
+    order = table.assign(total=total).sort_values(
+        ["total", "perturbation", "split"], ascending=[False, True, True]
+    )
+    return order[["perturbation", "kind", "split", "n_cells"]].reset_index(drop=True)
+
+
+def stored_composition(perturbations: pd.DataFrame) -> pd.DataFrame:
+    """The same table from a run's ``perturbations.csv``, where its cells are not at hand."""
+    long = perturbations.melt("perturbation", ["n_train", "n_val", "n_test"], "split", "n_cells")
+    long = long[long["n_cells"] > 0].assign(split=lambda t: t["split"].str.removeprefix("n_"))
+    cells = long.loc[long.index.repeat(long["n_cells"])]
+    return composition(cells["perturbation"], cells["split"])
+
+
+def kind(label: str) -> str:
+    """What a canonical label is: control, single or combination."""
+    if label == CONTROL:
+        return CONTROL
+    return "combination" if "+" in label else "single"

@@ -1,0 +1,19 @@
+"""Generate: cells of any perturbation that the model can express, beside the observed ones."""
+
+from cradle.ui import generate_view
+from cradle.ui.frame import show
+from cradle.ui.sidebar import Choices
+from cradle.ui.store import needs_run
+
+
+def body(choices: Choices) -> None:
+    run = needs_run(choices)
+    query = generate_view.ask(run)
+    if query is None:
+        generate_view.nothing_yet()
+        return
+    generate_view.support(run, query.label)
+    generate_view.results(choices, query)
+
+
+show("generate", body)

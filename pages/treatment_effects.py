@@ -1,0 +1,27 @@
+"""Treatment effects: predicted against observed, gene by gene, beside the rules to beat."""
+
+import streamlit as st
+
+from cradle.ui import effects_view
+from cradle.ui.frame import show
+from cradle.ui.sidebar import Choices
+from cradle.ui.store import needs_run
+
+
+def body(choices: Choices) -> None:
+    run = needs_run(choices)
+    view = effects_view.ask(run)
+    found = effects_view.effects_of(run, view)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        clicked = effects_view.scatter(found, view)
+    with right:
+        effects_view.score_table(run, found, view)
+    effects_view.gene(choices, run, found, view, clicked)
+    if view.perturbation is None:
+        effects_view.per_perturbation(found, view)
+    else:
+        effects_view.top(found, view)
+
+
+show("effects", body)

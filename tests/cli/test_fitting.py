@@ -1,0 +1,119 @@
+"""``models`` and ``fit``."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_models_lists_the_registry(cli):
+    rows = {row["name"]: row for row in cli("models", "--json").json["models"]}
+    assert {"cradle_vae", "cradle_vae_no_counterfactual", "cradle_vae_no_causal",
+            "cradle_vae_reference", "additive", "matching_mean", "perturbed_mean",
+            "control_mean"} <= set(rows)  # fmt: skip
+    assert set(rows["cradle_vae"]) == {"name", "label", "generates", "combinations", "settings"}
+    assert rows["cradle_vae"]["generates"] is True
+    assert rows["additive"]["generates"] is False
+    assert rows["cradle_vae_no_counterfactual"]["settings"]["counterfactual_weight"] == 0
+    assert "CRADLE-VAE" in cli("models").out
+
+
+def test_fit_reports_and_leaves_a_complete_run(fitted):
+    outcome, folder = fitted
+    report = outcome.json
+    assert set(report) == {"run", "model", "epochs", "val_elbo", "seconds", "n_train",
+                           "n_parameters"}  # fmt: skip
+    assert (report["run"], report["model"]) == (str(folder), "cradle_vae")
+    assert 1 <= report["epochs"] <= 3
+    split = pd.read_csv(folder / "split.csv.gz")["split"]
+    assert report["n_train"] == (split == "train").sum()
+    assert report["n_parameters"] > 0
+    assert (folder / "DONE").exists()
+    assert "epoch 1" in outcome.err
+    names = ("config.json", "weights.safetensors", "genes.csv", "perturbations.csv",
+             "thresholds.json", "history.csv", "provenance.json", "library_sizes.csv",
+             "observed_effects.csv", "metrics.json")  # fmt: skip
+    assert [name for name in names if not (folder / name).is_file()] == []
+
+
+def test_settings_are_typed_and_saved(fitted):
+    config = json.loads((fitted[1] / "config.json").read_text())
+    assert config["settings"]["n_latent"] == 6
+
+
+def test_a_baseline_has_no_epochs(cli, screen_file, tmp_path):
+    outcome = cli("fit", screen_file, "--model", "additive", "--out", tmp_path / "a", "--json")
+    assert outcome.code == 0, outcome.err
+    assert {outcome.json[k] for k in ("epochs", "n_parameters")} == {0}
+    assert outcome.json["val_elbo"] is None
+
+
+def test_options_reach_the_run(cli, screen_file, tmp_path):
+    held_out = "CEBPA+CEBPE"
+    outcome = cli(
+        "fit", screen_file, "--model", "additive", "--out", tmp_path / "r", "--mad", "4",
+        "--test-combinations", "CEBPE+CEBPA", "--train-cells", "passing",
+        "--criteria", "umi_counts,mt_percent",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    table = pd.read_csv(tmp_path / "r" / "perturbations.csv").set_index("perturbation")
+    assert table.index[table["held_out"]].tolist() == [held_out]
+    thresholds = json.loads((tmp_path / "r" / "thresholds.json").read_text())
+    assert thresholds["mad"] == 4
+    assert thresholds["criteria"] == ["umi_counts", "mt_percent"]
+
+
+def test_bad_input_is_refused_before_anything_is_written(refused, screen, screen_file, tmp_path):
+    out = tmp_path / "run"
+    fit = ("fit", screen_file, "--out", out)
+    refused(*fit, "--model", "cradle", says="cradle_vae")
+    refused(*fit, "--model", "cradle_vae", "--set", "n_latnet=3", says="n_latnet")
+    refused(*fit, "--model", "cradle_vae", "--set", "n_latent=many", says="n_latent")
+    refused(*fit, "--model", "cradle_vae", "--criteria", "beauty", says="beauty")
+    refused(*fit, "--model", "cradle_vae", "--test-combinations", "CEBPA+NOPE", says="NOPE")
+    del screen.obs["perturbation"]
+    screen.write_h5ad(tmp_path / "unlabelled.h5ad")
+    refused("fit", tmp_path / "unlabelled.h5ad", "--model", "additive", "--out", out,
+            says="perturbation")  # fmt: skip
+    assert not out.exists()
+
+
+def test_an_existing_run_is_not_written_over(refused, screen_file, run_folder):
+    before = (run_folder / "weights.safetensors").read_bytes()
+    refused("fit", screen_file, "--model", "additive", "--out", run_folder, says="in use")
+    assert (run_folder / "weights.safetensors").read_bytes() == before
+
+
+def test_resuming_a_finished_run_returns_it(cli, screen_file, fitted, small):
+    outcome, folder = fitted
+    again = cli("fit", screen_file, "--model", "cradle_vae", "--out", folder, *small, "--resume",
+                "--json")  # fmt: skip
+    assert again.json == outcome.json
+
+
+def test_a_terminated_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, tmp_path):
+    arguments = ["fit", str(screen_file), "--model", "cradle_vae", "--out", str(tmp_path / "r"),
+                 "--set", "n_latent=6", "--set", "n_hidden=16", "--epochs", "400",
+                 "--set", "patience=400"]  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "cradle", *arguments],
+        cwd=ROOT, env=os.environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    with child:
+        for line in child.stderr:
+            if line.startswith("epoch 3 "):
+                child.send_signal(signal.SIGTERM)
+                break
+        child.stderr.read()
+        assert child.wait(timeout=60) != 0
+    assert not (tmp_path / "r" / "DONE").exists()
+    started = time.monotonic()
+    assert cli(*arguments[:-2], "--set", "patience=400", "--resume").code == 0
+    assert time.monotonic() - started < 60

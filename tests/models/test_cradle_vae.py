@@ -1,0 +1,116 @@
+"""CRADLE-VAE's own parts: the artifact and the counterfactual penalty."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from cradle.batches import Conditions
+from cradle.models.config import VAEConfig
+from cradle.models.cradle_vae import CradleVAE
+from cradle.objectives import evidence_lower_bound
+
+BASE = VAEConfig(n_latent=4, n_hidden=8, counterfactual_weight=0.7)
+
+
+@pytest.fixture
+def network(shape):
+    torch.manual_seed(0)
+    return CradleVAE(shape, BASE)
+
+
+def posterior_of(network, counts, dosage, state, latents):
+    """q(z_basal | x, z_p, z_a) of one cell, by the definition."""
+    conditions = Conditions(dosage[None], torch.tensor([[state]]), torch.ones(1, 1))
+    return network.cell_posterior(network.lift(counts[None]), conditions, latents)
+
+
+def kl_by_hand(network, batch, latents, index):
+    """KL( q(z|x_i, z_p, u) ‖ q(z|x̄, z_p, u) ) of equation 3 for one cell."""
+    dosage = batch.conditions.dosage[index]
+    profile = batch.counterparts.counts[batch.counterparts.row[index]]
+    factual = posterior_of(network, batch.counts[index], dosage, 1.0, latents)
+    reference = posterior_of(network, profile, dosage, 1.0, latents)
+    return factual, reference
+
+
+def test_penalty_is_alpha_times_the_weighted_mean_kl(network, batch):
+    latents, _ = network.global_posterior(1)
+    penalty = network.penalties(batch, network.lift(batch.counts), latents)["counterfactual"]
+    kls = [kl_divergence(*kl_by_hand(network, batch, latents, i)).sum() for i in (1, 3)]
+    # α · (1/|B|) Σ w·KL with w = 2.5 and |B| = 5
+    torch.testing.assert_close(penalty[0], 0.7 * 2.5 * (kls[0] + kls[1]) / 5)
+
+
+def test_no_cell_with_a_counterpart_gives_a_zero_penalty(network, batch):
+    there = batch.counterparts._replace(row=torch.full((5,), -1))
+    alone = batch._replace(counterparts=there)
+    latents, _ = network.global_posterior(1)
+    assert network.penalties(alone, network.lift(batch.counts), latents)["counterfactual"] == 0
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("summed", [False, True])
+def test_switches_of_the_published_code(shape, batch, swapped, summed):
+    config = dataclasses.replace(
+        BASE,
+        counterfactual_swapped=swapped,
+        counterfactual_unscaled=True,
+        counterfactual_sum_over_batch=summed,
+    )
+    torch.manual_seed(0)
+    network = CradleVAE(shape, config)
+    latents, _ = network.global_posterior(1)
+    penalty = network.penalties(batch, network.lift(batch.counts), latents)["counterfactual"]
+    total = 0.0
+    for i in (1, 3):
+        q, p = kl_by_hand(network, batch, latents, i)
+        if swapped:
+            q, p = p, q
+        # the published code leaves (μ1−μ2)² undivided by σ2²
+        total += (
+            torch.log(p.scale / q.scale)
+            + q.scale**2 / (2 * p.scale**2)
+            - 0.5
+            + 0.5 * (q.loc - p.loc) ** 2
+        ).sum()
+    expected = 0.7 * total if summed else 0.7 * 2.5 * total / 5
+    torch.testing.assert_close(penalty[0], expected)
+
+
+def test_artifact_acts_on_failed_cells_only(network, batch):
+    latents, _ = network.global_posterior(1)
+    moved = {**latents, "artifact": latents["artifact"] + 1.0}
+    basal = torch.zeros(1, 5, 4)
+    before = network.likelihood(basal, batch.conditions, latents).log_rate
+    after = network.likelihood(basal, batch.conditions, moved).log_rate
+    changed = (before != after).any(-1)[0]
+    assert changed.tolist() == [False, False, True, False, True]
+
+
+def test_effects_add_up_in_the_latent_space(network):
+    latents, _ = network.global_posterior(1)
+    dosage = torch.tensor([[1, 0, 0], [0, 1, 0], [1, 1, 0]]).float()
+    conditions = Conditions(dosage, torch.zeros(3, 1), torch.ones(3, 1))
+    z_p = network.conditioning(conditions, latents)[0][0]
+    torch.testing.assert_close(z_p[2], z_p[0] + z_p[1])
+
+
+def test_artifact_kl_is_the_analytic_one(network):
+    _, kl = network.global_posterior(2)
+    u = network.artifact
+    expected = kl_divergence(Normal(u.location, u.log_scale.exp()), Normal(0.0, 1.0)).sum()
+    torch.testing.assert_close(kl["artifact"], expected.expand(2))
+
+
+def test_without_causal_the_artifact_is_one_vector(shape, batch):
+    network = CradleVAE(shape, dataclasses.replace(BASE, causal_artifact=False))
+    latents, kl = network.global_posterior(3)
+    assert (latents["artifact"] == network.artifact.location).all()
+    assert (kl["artifact"] == 0).all()
+
+
+def test_without_the_counterfactual_term_there_is_no_penalty(shape, batch):
+    network = CradleVAE(shape, dataclasses.replace(BASE, counterfactual_weight=0.0))
+    assert evidence_lower_bound(network, batch, n_train=5).penalties == {}

@@ -1,0 +1,144 @@
+"""Figures say what they show: positions, zones, styles, sizes; the browser test looks at them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cradle.plots.bars import overlap_bars, rate_dots, stacked_bars
+from cradle.plots.density import densities
+from cradle.plots.effects import top_genes
+from cradle.plots.palette import FAIL_ZONE, PASS_ZONE, STYLES, THRESHOLD, fade, style_of
+from cradle.plots.scatter import cell_map, effect_scatter, thin
+from cradle.plots.violins import violins
+
+
+@pytest.fixture
+def curves() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"source": np.repeat(["observed", "artifact off"], 200), "v": rng.gamma(3, 2, 400)}
+    )
+    return densities(frame, "v", "source")
+
+
+def test_styles_differ_in_more_than_colour() -> None:
+    for field in ("color", "symbol", "dash"):
+        assert len({getattr(style, field) for style in STYLES.values()}) == len(STYLES)
+    assert style_of("something else").color not in {s.color for s in STYLES.values()}
+    assert fade("#0072B2", 0.5) == "rgba(0,114,178,0.5)"
+
+
+@pytest.mark.parametrize(("fails", "below"), [("low", FAIL_ZONE), ("high", PASS_ZONE)])
+def test_violin_shades_the_side_that_fails(curves: pd.DataFrame, fails: str, below: str) -> None:
+    fig = violins(curves, title="UMI counts", unit="counts", threshold=4.0, fails=fails)
+    zones = {shape.y1: shape.fillcolor for shape in fig.layout.shapes if shape.type == "rect"}
+    line = next(shape for shape in fig.layout.shapes if shape.type == "line")
+    assert zones[4.0] == below
+    assert (line.y0, line.line.color, line.line.dash) == (4.0, THRESHOLD, "dash")
+
+
+def test_violin_sends_curves_and_not_cells(curves: pd.DataFrame) -> None:
+    fig = violins(curves, title="UMI counts", unit="counts")
+    assert max(len(trace.x) for trace in fig.data) == 2 * 128
+    assert [text.split("<br>") for text in fig.layout.xaxis.ticktext] == [
+        ["observed", "n = 200"],
+        ["artifact off", "n = 200"],
+    ]
+    assert not fig.layout.shapes
+
+
+def test_violin_with_a_single_value_is_drawn(curves: pd.DataFrame) -> None:
+    flat = densities(pd.DataFrame({"source": ["observed"] * 3, "v": [0.0] * 3}), "v", "source")
+    fig = violins(flat, title="Doublets", unit="call", threshold=0.0, fails="high")
+    assert fig.layout.yaxis.range[0] < fig.layout.yaxis.range[1]
+
+
+def test_stacked_bars_keep_the_given_order() -> None:
+    table = pd.DataFrame(
+        {"perturbation": ["B", "B", "A"], "split": ["train", "val", "train"], "n_cells": [5, 1, 3]}
+    )
+    fig = stacked_bars(table, category="perturbation", part="split", title="Cells")
+    assert list(fig.layout.yaxis.categoryarray) == ["A", "B"]
+    assert [trace.name for trace in fig.data] == ["train", "val"]
+    assert len({trace.marker.pattern.shape for trace in fig.data}) == 2
+
+
+def test_rates_show_their_interval_and_mark_the_control() -> None:
+    table = pd.DataFrame(
+        {"p": ["A", "control"], "rate": [80.0, 90.0], "low": [70.0, 85.0],
+         "high": [88.0, 93.0], "n": [50, 200]}
+    )  # fmt: skip
+    trace = rate_dots(table, category="p", title="t", x="%", emphasise=["control"]).data[0]
+    assert list(trace.error_x.array) == [8.0, 3.0]
+    assert list(trace.error_x.arrayminus) == [10.0, 5.0]
+    assert list(trace.marker.symbol) == ["circle", "diamond"]
+
+
+def test_overlap_has_one_dot_per_set_and_criterion() -> None:
+    table = pd.DataFrame({"a": [True, True], "b": [False, True], "n_cells": [7, 2]})
+    fig = overlap_bars(table, ["a", "b"], title="Overlap")
+    hollow, full = fig.data[1], fig.data[2]
+    assert list(zip(full.x, full.y, strict=True)) == [(0, "a"), (1, "a"), (1, "b")]
+    assert list(zip(hollow.x, hollow.y, strict=True)) == [(0, "b")]
+    assert list(fig.data[0].y) == [7, 2]
+
+
+def _effects(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"perturbation": "A", "gene": [f"G{i}" for i in range(n)], "observed": rng.normal(size=n),
+         "predicted": rng.normal(size=n), "targeted": np.arange(n) == 0, "row": np.arange(n)}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "kind"), [(50, "scatter"), (5_002, "scattergl")])
+def test_effect_scatter_uses_webgl_above_5000_points(n: int, kind: str) -> None:
+    fig = effect_scatter(_effects(n), title="Agreement")
+    assert fig.data[0].type == kind
+    assert fig.data[1].name == "targeted genes"
+    assert fig.data[0].customdata[0][0] == 1
+
+
+def test_effect_scatter_draws_the_baseline_underneath() -> None:
+    table = _effects(20)
+    fig = effect_scatter(table, title="Agreement", others=table, other_name="additive")
+    assert fig.data[0].name == "additive"
+    assert fig.data[0].marker.symbol == "circle-open"
+
+
+def test_thin_keeps_shares_and_repeats() -> None:
+    frame = pd.DataFrame({"g": ["a"] * 900 + ["b"] * 100, "row": np.arange(1000)})
+    kept = thin(frame, by="g", limit=200)
+    assert len(kept) == 200
+    assert kept["g"].value_counts().to_dict() == pytest.approx({"a": 180, "b": 20}, abs=1)
+    assert kept["row"].is_monotonic_increasing
+    pd.testing.assert_frame_equal(kept, thin(frame, by="g", limit=200))
+    assert thin(frame, limit=1000) is frame
+
+
+def test_cell_map_is_one_trace_with_a_legend_and_keeps_the_selection() -> None:
+    points = pd.DataFrame(
+        {"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 0.5], "row": [4, 5, 6], "label": ["l"] * 3,
+         "source": ["observed", "artifact off", "observed"], "score": [0.1, 0.2, 0.3]}
+    )  # fmt: skip
+    fig = cell_map(points, title="t", axes=("a", "b"), color="source", numeric=False, selected=[1])
+    assert [row[0] for row in fig.data[0].customdata] == [4, 5, 6]
+    assert fig.data[0].selectedpoints == (1,)
+    assert [trace.name for trace in fig.data[1:]] == ["observed", "artifact off"]
+    assert fig.data[0].marker.symbol[0] != fig.data[0].marker.symbol[1]
+    scale = cell_map(points, title="t", axes=("a", "b"), color="score", numeric=True, unit="%")
+    assert len(scale.data) == 1
+    assert scale.data[0].marker.colorbar.title.text == "%"
+
+
+def test_top_genes_show_intervals_only_where_there_are_some() -> None:
+    table = pd.DataFrame(
+        {"gene": ["A", "B"], "predicted": [1.0, -1.0], "lower": [0.5, -1.5], "upper": [2.0, -0.5],
+         "observed": [0.9, -0.8]}
+    )  # fmt: skip
+    fig = top_genes(table, title="Top genes")
+    predicted = fig.data[1]
+    assert list(predicted.error_x.array) == [1.0, 0.5]
+    assert list(predicted.error_x.arrayminus) == [0.5, 0.5]
+    without = top_genes(table[["gene", "predicted"]], title="Top genes")
+    assert without.data[0].error_x.array is None

@@ -1,0 +1,37 @@
+"""Names from files stay names."""
+
+import pytest
+
+from cradle.ui.labels import MAX_LABEL, safe_label, safe_text
+
+
+@pytest.mark.parametrize("name", ["KLF1", "KLF1+MAP2K6", "HLA-A", "MT-CO1", "AC012345.1", "a_b"])
+def test_ordinary_names_are_unchanged(name: str) -> None:
+    assert safe_label(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "![x](http://host/x.png)", "<img src=x>", ":material/home:", "$x$", "**b**", "`c`",
+        "www.host.com", "a@host.com", "[a](b)", "%{x}", "~~s~~", "__b__", "# h", "&lt;", "a|b",
+    ],
+)  # fmt: skip
+def test_markup_characters_are_replaced(name: str) -> None:
+    shown = safe_label(name)
+    assert shown != name
+    assert not set(shown) & set("[]<>`*$~!:\\#&{}|@")
+    assert "www." not in shown
+    assert "__" not in shown
+
+
+def test_labels_are_one_short_line() -> None:
+    shown = safe_label("a\nb\x00\u202ec" + "x" * 200)
+    assert len(shown) == MAX_LABEL
+    assert "\n" not in shown
+    assert "\u202e" not in shown
+
+
+def test_text_keeps_its_length_and_loses_its_markup() -> None:
+    assert safe_text("x" * 200) == "x" * 200
+    assert "[" not in safe_text("gene [a](http://b)")
