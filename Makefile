@@ -11,8 +11,13 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 JOBS ?= 2
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+ifndef PYTHON
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c "$(SUITABLE)" 2>/dev/null && { echo $$p; break; }; done)
+endif
+# One package (annoy, which scrublet asks for) comes as source, so a compiler is needed.
+HEADERS := import ensurepip, os, sys, sysconfig; \
+	sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 
 # Compiled numba code is kept, so that only the very first start pays for it.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
@@ -56,9 +61,10 @@ clean:
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: install python3." >&2; exit 2; }
-	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { $(AS_ROOT) && apt-get update -qq \
-		&& $(APT_INSTALL) python3-venv >/dev/null; } \
-		|| { echo "Python's venv is needed: sudo apt-get install python3-venv" >&2; exit 2; }
+	@{ command -v g++ >/dev/null && $(PYTHON) -c '$(HEADERS)' 2>/dev/null; } \
+		|| { $(AS_ROOT) && apt-get update -qq \
+		&& $(APT_INSTALL) python3-venv python3-dev g++ >/dev/null; } \
+		|| { echo "Needed: sudo apt-get install python3-venv python3-dev g++" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.app: requirements.txt | $(BIN)/python

@@ -6,7 +6,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,12 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from cradle.data.dosage import perturbed_genes
-from cradle.data.genes import select_genes
-from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
-from cradle.data.qc_genes import HbGenes
-from cradle.data.schema import check
+from cradle.data.preparation import Screen, prepare
+from cradle.data.qc import CRITERIA
 from cradle.data.sources import data_hash
-from cradle.data.splits import split_cells
 from cradle.errors import InputError
 from cradle.evaluation.moments import compute_moments
 from cradle.files import write_frame, write_json, write_text
@@ -32,78 +28,6 @@ if TYPE_CHECKING:
     from cradle.training import Progress
 
 TrainCells = Literal["all", "passing"]
-#: Up to this many genes all are modelled; above, as many highly variable ones.
-MAX_GENES = 5000
-
-
-@dataclass(frozen=True)
-class Screen:
-    """A dataset made ready for training.
-
-    Parameters
-    ----------
-    adata
-        Modelled genes, with ``split`` and the QC columns in ``obs``.
-    thresholds
-        Fitted on the training cells.
-    """
-
-    adata: AnnData
-    thresholds: QCThresholds
-
-
-def prepare(
-    adata: AnnData,
-    *,
-    mad: float = 3.0,
-    criteria: Sequence[str] | None = None,
-    split_seed: int = 0,
-    test_combinations: Sequence[str] | None = None,
-    n_top_genes: int | Literal["all"] | None = None,
-    hemoglobin_regex: bool = False,
-) -> Screen:
-    """Split the cells, select genes, fit the thresholds on training cells and flag all cells.
-
-    Parameters
-    ----------
-    adata
-        Standard form. A ``split`` that it already has is kept, unless
-        ``test_combinations`` are given.
-    mad
-        Threshold k, in median absolute deviations.
-    criteria
-        QC criteria that count as artifact; ``None`` = all six.
-    n_top_genes
-        Highly variable genes to model; ``None`` = all up to ``MAX_GENES``.
-
-    Raises
-    ------
-    InputError
-        The dataset violates its contract, or an argument is out of range.
-    """
-    check(adata)
-    if "split" not in adata.obs or test_combinations:
-        adata = adata.copy()
-        adata.obs["split"] = split_cells(
-            adata.obs["perturbation"], seed=split_seed, test_combinations=test_combinations
-        )
-    train = (adata.obs["split"] == "train").to_numpy()
-    if n_top_genes is None:
-        n_top_genes = MAX_GENES if adata.n_vars > MAX_GENES else "all"
-    modelled = select_genes(adata, n_top_genes, train=train)
-    hb_genes: HbGenes = "reference" if hemoglobin_regex else "listed"
-    metrics = cell_metrics(adata, hb_genes=hb_genes)
-    thresholds = fit_thresholds(
-        adata,
-        mad=mad,
-        criteria=tuple(criteria or CRITERIA),
-        train=train,
-        genes=modelled.var_names,
-        metrics=metrics,
-        hb_genes=hb_genes,
-    )
-    flagged = annotate(adata, thresholds, metrics=metrics)
-    return Screen(flagged[:, modelled.var_names].copy(), thresholds)
 
 
 def fit(
@@ -183,8 +107,9 @@ def fit(
         history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
     write_frame(out / "history.csv", history)
     _write_provenance(out, adata, request, time.time() - started)
+    _evaluate(out, screen)
     write_text(out / DONE, "")
-    return _evaluated(Run.load(out), screen)
+    return Run.load(out)
 
 
 def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None:
@@ -365,12 +290,11 @@ def _write_provenance(
     )
 
 
-def _evaluated(run: Run, screen: Screen) -> Run:
+def _evaluate(out: Path, screen: Screen) -> None:
     """Predict every perturbation of the screen once, and score the predictions."""
     from cradle.evaluation.report import evaluate_run
 
-    evaluate_run(run, screen.adata)
-    return run
+    evaluate_run(Run.opened(out), screen.adata)
 
 
 __all__ = ["Screen", "fit", "perturbation_table", "prepare"]

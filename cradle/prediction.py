@@ -18,8 +18,9 @@ from cradle.data.dosage import dosage_rows, parse_query
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
+from cradle.generated import generated_cells
 from cradle.models.base import Latents, PerturbationVAE
-from cradle.nn.likelihoods import GammaPoisson
+from cradle.nn.likelihoods import GammaPoisson, sample_coupled
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -102,7 +103,19 @@ class Predictor:
         sizes = self._sizes(n_cells, failed=artifact == "on", fixed=library_size, rng=rng)
         states = {"off": [0.0], "on": [1.0], "twins": [0.0, 1.0]}[artifact]
         counts, means = self._sample(label, sizes, states, generator)
-        return self._annotated(label, counts, means, np.tile(sizes, len(states)), states, seed)
+        cells = generated_cells(
+            counts,
+            means,
+            genes=self.genes,
+            labels=[label] * counts.shape[0],
+            artifact=np.repeat(["on" if state else "off" for state in states], n_cells),
+            library_size=np.tile(sizes, len(states)),
+            thresholds=self.thresholds,
+        )
+        if artifact == "twins":
+            cells.obs["twin"] = np.tile(np.arange(n_cells), 2)
+        cells.uns["cradle"] = {"generated": {"perturbation": label, "seed": seed}}
+        return cells
 
     @torch.no_grad()
     def treatment_effects(
@@ -188,12 +201,14 @@ class Predictor:
             counts.append(_sparse(likelihood.sample(generator)[0]))
             flipped.append(likelihood.mean[0].numpy())
             own.append(self.model.likelihood(basal, conditions, latents).mean[0].numpy())
-        result = self._frame(
+        result = generated_cells(
             sp.vstack(counts, format="csr"),
             np.concatenate(flipped),
-            adata.obs["perturbation"].astype(str).to_numpy(),
-            np.where(adata.obs["qc_fail"], "off", "on"),
-            adata.obs["library_size"].to_numpy(float),
+            genes=self.genes,
+            labels=adata.obs["perturbation"].astype(str),
+            artifact=np.where(adata.obs["qc_fail"], "off", "on"),
+            library_size=adata.obs["library_size"].to_numpy(float),
+            thresholds=self.thresholds,
         )
         result.obs_names = adata.obs_names
         result.layers["reconstruction"] = np.concatenate(own)
@@ -299,66 +314,6 @@ class Predictor:
         lifted = self.model.lift(torch.from_numpy(counts.toarray()))
         conditions = self._observed_conditions(adata, rows)
         return self.model.cell_posterior(lifted, conditions, latents)
-
-    def _annotated(
-        self,
-        label: str,
-        counts: sp.csr_matrix,
-        means: npt.NDArray[np.float32],
-        sizes: npt.NDArray[np.float64],
-        states: list[float],
-        seed: int,
-    ) -> AnnData:
-        n_cells = len(sizes) // len(states)
-        artifact = np.repeat(["on" if state else "off" for state in states], n_cells)
-        adata = self._frame(counts, means, np.full(len(sizes), label), artifact, sizes)
-        if len(states) == 2:
-            adata.obs["twin"] = np.tile(np.arange(n_cells), 2)
-        adata.uns["cradle"] = {
-            "generated": {"perturbation": label, "seed": seed, "n_cells": n_cells}
-        }
-        return adata
-
-    def _frame(
-        self,
-        counts: sp.csr_matrix,
-        means: npt.NDArray[np.float32],
-        labels: npt.NDArray[np.str_],
-        artifact: npt.NDArray[np.str_],
-        sizes: npt.NDArray[np.float64],
-    ) -> AnnData:
-        from anndata import AnnData
-
-        from cradle.data.qc import judge_generated
-
-        obs = pd.DataFrame(
-            {
-                "perturbation": pd.Categorical(labels),
-                "artifact": pd.Categorical(artifact, categories=["off", "on"]),
-                "library_size": sizes,
-            },
-            index=[f"generated_{i}" for i in range(len(sizes))],
-        )
-        adata = AnnData(counts, obs, pd.DataFrame(index=list(self.genes)), layers={"mean": means})
-        adata.obs = adata.obs.join(judge_generated(adata, self.thresholds))
-        return adata
-
-
-def sample_coupled(likelihoods: Sequence[GammaPoisson], generator: torch.Generator) -> list[Tensor]:
-    """Counts of one or two likelihoods with the same noise; each marginal is exact.
-
-    The gamma noise is shared. Of two Poisson rates the smaller gives the shared counts
-    and their difference the counts that only the larger has, so that twins with equal
-    rates have equal counts.
-    """
-    noise = likelihoods[0].gamma_noise(generator)
-    rates = [likelihood.mean * noise for likelihood in likelihoods]
-    if len(rates) == 1:
-        return [torch.poisson(rates[0], generator=generator)]
-    shared = torch.poisson(torch.minimum(*rates), generator=generator)
-    surplus = torch.poisson((rates[0] - rates[1]).abs(), generator=generator)
-    first_is_larger = rates[0] > rates[1]
-    return [shared + surplus * first_is_larger, shared + surplus * ~first_is_larger]
 
 
 def _draw(latents: Latents, k: int) -> Latents:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import torch
 
 from cradle.files import write_frame, write_json
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cradle.training import EpochLoop, PerturbationTraining, Progress
+
+
+#: At most this much work is lost to a kill, give or take an epoch.
+EVERY_SECONDS = 20.0
 
 
 class ResumePoint:
@@ -33,27 +39,22 @@ class ResumePoint:
         Run directory.
     progress
         Called after each epoch.
-    every_seconds
-        At most this much work is lost; an epoch is never cut.
     """
 
     def __init__(
         self,
         run: Path,
         progress: Callable[[Progress], None] | None = None,
-        every_seconds: float = 20.0,
     ):
         self.run, self.folder = run, run / "resume"
-        self.progress, self.every_seconds = progress, every_seconds
+        self.progress = progress
         self._saved_at = 0.0
 
     def save(self, module: PerturbationTraining, loop: EpochLoop, progress: Progress) -> None:
         """Tell the caller of the epoch; write the state when the last one is old enough."""
-        import time
-
         if self.progress is not None:
             self.progress(progress)
-        if time.monotonic() - self._saved_at < self.every_seconds:
+        if time.monotonic() - self._saved_at < EVERY_SECONDS:
             return
         self._saved_at = time.monotonic()
         # the state names the files it belongs to, so that a kill between two writes is seen
@@ -65,8 +66,6 @@ class ResumePoint:
         for path in self.folder.glob("*.safetensors"):
             if not path.stem.endswith(f"-{tag}"):
                 path.unlink()
-        import pandas as pd
-
         write_frame(self.run / "history.csv", pd.DataFrame(loop.state.history))
 
     def restore(self, module: PerturbationTraining, loop: EpochLoop) -> None:

@@ -67,6 +67,11 @@ class Run:
                 f"{path} without the file DONE.",
                 "Continue it: the same fit command with --resume.",
             )
+        return cls.opened(path)
+
+    @classmethod
+    def opened(cls, path: Path) -> Run:
+        """Open a run that may still lack its last parts (InputError for another format)."""
         config = _read_json(path / "config.json")
         if config.get("schema") != RUN_SCHEMA:
             raise InputError(
@@ -171,7 +176,7 @@ class Run:
     def support(self, label: str) -> str:
         """How far a prediction for ``label`` is backed by cells: see ``support_of``."""
         table = self.perturbations.set_index("perturbation")
-        counts = table["n_train"][table["n_train"] > 0].to_dict()
+        counts = {str(p): int(n) for p, n in table["n_train"].items() if n > 0}
         return support_of(label, counts, self.held_out)
 
     def predictor(self) -> Predictor | Baseline:

@@ -12,12 +12,12 @@ def body(choices: Choices) -> None:
     run = needs_run(choices)
     view = effects_view.ask(run)
     found = effects_view.effects_of(run, view)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([4, 3], gap="large")
     with left:
         clicked = effects_view.scatter(found, view)
     with right:
-        effects_view.score_table(run, found, view)
-    effects_view.gene(choices, run, found, view, clicked)
+        effects_view.gene(choices, run, found, view, clicked)
+    effects_view.score_table(run, found, view)
     if view.perturbation is None:
         effects_view.per_perturbation(found, view)
     else:

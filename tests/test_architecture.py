@@ -55,6 +55,20 @@ def test_streamlit_is_imported_by_the_app_the_pages_and_ui_alone():
     assert not [relative(p) for p in others if "streamlit" in packages(p)]
 
 
+@pytest.mark.parametrize(
+    ("module", "users"),
+    [("cradle.ui", (*PAGES, "cradle/ui")), ("cradle.cli", ("cradle/cli", "cradle/__main__.py"))],
+)
+def test_a_way_in_is_imported_by_itself_only(module, users):
+    """What opens the app or the command line; nothing below may reach up to it."""
+    others = [
+        path
+        for path in sources("cradle", "pages", "benchmarks", "scripts")
+        if not any(path.is_relative_to(ROOT / user) for user in users)
+    ]
+    assert not [relative(p) for p in others if any(n.startswith(module) for n in imports(p))]
+
+
 def test_nothing_imports_pages():
     assert not [relative(p) for p in sources(*OWN_FOLDERS) if {"pages", "app"} & packages(p)]
 

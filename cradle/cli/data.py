@@ -50,7 +50,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     simulated.add_argument("out", metavar="OUT.h5ad", type=new_file(".h5ad"))
     simulated.add_argument(
         "--base",
-        type=Path,
         metavar="FILE.h5ad",
         help="real cells to implant effects and artifacts into (semi-synthetic screen)",
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -64,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"{error.what}\n  Found: {error.found}\n  Do: {error.do}", file=sys.stderr)
         return INPUT_AT_FAULT
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         print("Stopped before it was done.", file=sys.stderr)
         return FAILED

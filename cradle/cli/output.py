@@ -28,7 +28,8 @@ class Answer:
 
     def print(self, *, as_json: bool) -> None:
         """Write the answer to stdout, as one JSON object or as text."""
-        print(json.dumps(plain(self.report), allow_nan=False) if as_json else self.text)
+        text = json.dumps(plain(self.report), allow_nan=False) if as_json else self.text
+        print(text, flush=True)
 
 
 def log(message: str) -> None:

@@ -13,7 +13,7 @@ from cradle.cli.options import (
     seed_option,
     whole_number,
 )
-from cradle.cli.output import Answer, table
+from cradle.cli.output import Answer, number, table
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     generated.add_argument("--out", required=True, type=new_file(".h5ad"), metavar="CELLS.h5ad")
     effected = _run_command(commands, "effects", "observed and predicted effects", effects)
     effected.add_argument("--out", required=True, type=new_file(".csv"), metavar="EFFECTS.csv")
-    _run_command(commands, "evaluate", "scores on held-out and other cells", evaluate)
+    evaluated = _run_command(commands, "evaluate", "scores on held-out and other cells", evaluate)
+    evaluated.add_argument(
+        "--side",
+        choices=("all", "passing"),
+        default="all",
+        help="observed cells that count: all (default), or those that pass quality control",
+    )
 
 
 def _run_command(
@@ -145,8 +151,8 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
     from cradle.evaluation.report import evaluate_run
 
     run, adata = _opened(arguments)
-    report = evaluate_run(run, adata)
-    return Answer(report, _scores(report))
+    report = evaluate_run(run, adata, side=arguments.side)
+    return Answer(report, "\n".join([_scores(report), *_pass_rates(report), *_truth(report)]))
 
 
 def _scores(report: dict[str, Any]) -> str:
@@ -159,3 +165,25 @@ def _scores(report: dict[str, Any]) -> str:
     named["ceiling, test"] = (report.get("ceiling") or {}).get("test")
     rows = [(name, *(row.get(c) for c in columns)) for name, row in named.items() if row]
     return table(("", *columns), rows)
+
+
+def _pass_rates(report: dict[str, Any]) -> list[str]:
+    """Quality of generated test cells beside that of observed ones, a line per threshold."""
+    scored = report.get("test") or report.get("val") or {}
+    return [
+        f"QC pass rate at {k} MAD: generated {_percent(row['rate'])} "
+        f"[{_percent(row['low'])}, {_percent(row['high'])}], observed {_percent(row['observed'])} "
+        f"({', '.join(row['criteria']) or 'no generable criterion'}"
+        f"{'' if row.get('applicable', True) else '; not comparable: ' + row['reason']})"
+        for k, row in (scored.get("qcpr") or {}).items()
+    ]
+
+
+def _truth(report: dict[str, Any]) -> list[str]:
+    """Agreement with the truth of a simulated screen."""
+    flat = {k: v for k, v in (report.get("truth") or {}).items() if not isinstance(v, dict)}
+    return [f"simulated truth: {name} {number(value)}" for name, value in flat.items()]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"

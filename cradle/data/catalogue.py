@@ -2,13 +2,16 @@
 
 import difflib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cradle.data.labels import WHOLE, adamson_label
-from cradle.data.standardize import InputSpec
 from cradle.errors import InputError
+
+if TYPE_CHECKING:
+    from cradle.data.standardize import InputSpec
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _ZENODO = "https://zenodo.org/records/10044268/files/"
@@ -26,8 +29,8 @@ class DatasetFile:
     ----------
     name
         File name, in `CRADLE_DATA_DIR` or the per-user cache.
-    reading
-        How `standardize` reads it.
+    options
+        What its names do not tell, as fields of `InputSpec`.
     checksum
         `md5:...` or `sha256:...` as published, or None.
     url
@@ -35,9 +38,16 @@ class DatasetFile:
     """
 
     name: str
-    reading: InputSpec = field(default_factory=InputSpec)
+    options: Mapping[str, Any] = field(default_factory=dict)
     checksum: str | None = None
     url: str | None = None
+
+    @property
+    def reading(self) -> "InputSpec":
+        """How `standardize` reads it."""
+        from cradle.data.standardize import InputSpec  # the list of datasets is quick without it
+
+        return InputSpec(**self.options)
 
 
 @dataclass(frozen=True)
@@ -154,8 +164,8 @@ def _folders() -> list[Path]:
     return [*([Path(chosen).expanduser()] if chosen else []), cache_folder()]
 
 
-def _scperturb(file: str, md5: str, reading: InputSpec) -> tuple[DatasetFile, ...]:
-    return (DatasetFile(file, reading, f"md5:{md5}", _ZENODO + file),)
+def _scperturb(file: str, md5: str, options: Mapping[str, Any]) -> tuple[DatasetFile, ...]:
+    return (DatasetFile(file, options, f"md5:{md5}", _ZENODO + file),)
 
 
 _ROWS = (
@@ -178,13 +188,11 @@ _ROWS = (
         "CRISPRa",
         "3,375 cells × 500 selected genes, 18 + 15 perturbations",
         (
-            DatasetFile("norman2019_subset.h5ad", InputSpec(separator="+")),
-            DatasetFile(
-                "norman2019_devel_lognorm.h5ad", InputSpec(separator="+", invert_log1p=True)
-            ),
+            DatasetFile("norman2019_subset.h5ad", {"separator": "+"}),
+            DatasetFile("norman2019_devel_lognorm.h5ad", {"separator": "+", "invert_log1p": True}),
             DatasetFile(
                 "perturbench_devel.h5ad",
-                InputSpec(separator="+", invert_log1p=True, rows=("dataset", "norman19")),
+                {"separator": "+", "invert_log1p": True, "rows": ("dataset", "norman19")},
                 "sha256:220998f5630c813228c8661c86dd52244b9ac87127511289af90e0d900d8429b",
                 "https://github.com/altoslabs/perturbench/raw/"
                 "d357dfae3b50968e800e9f5f273ff145080ae67c/"
@@ -204,7 +212,7 @@ _ROWS = (
         "(GSE153056); from Katsevich-Lab/sceptredata (MIT).",
         "CRISPR-KO",
         "20,729 cells × 299 genes, 25 perturbations",
-        (DatasetFile("papalexi2021_eccite.h5ad", InputSpec(batch="batch", separator=WHOLE)),),
+        (DatasetFile("papalexi2021_eccite.h5ad", {"batch": "batch", "separator": WHOLE}),),
         (
             "Targeted panel of 299 genes with one MT gene.",
             "Labels are each cell's top guide: some cells carry a second guide.",
@@ -223,7 +231,7 @@ _ROWS = (
         _scperturb(
             "NormanWeissman2019_filtered.h5ad",
             "c870e6967d91c017d9da827bab183cd6",
-            InputSpec(perturbation="perturbation", separator="_"),
+            {"perturbation": "perturbation", "separator": "_"},
         ),
         ("This copy holds 111,445 cells, not the 111,255 of the paper.",),
     ),
@@ -236,7 +244,7 @@ _ROWS = (
         _scperturb(
             "DixitRegev2016.h5ad",
             "2c2a889ef63100eb44e2e0d43d691ddc",
-            InputSpec(perturbation="perturbation", separator="_"),
+            {"perturbation": "perturbation", "separator": "_"},
         ),
         ("The high-multiplicity screen: a cell may carry several guides.",),
     ),
@@ -249,7 +257,7 @@ _ROWS = (
         _scperturb(
             "ReplogleWeissman2022_K562_essential.h5ad",
             "d8cba17576d1a8afc0f7d71b79cad0f7",
-            InputSpec(perturbation="perturbation", separator=WHOLE),
+            {"perturbation": "perturbation", "separator": WHOLE},
         ),
         ("The paper's filter to 722 strong perturbations is not specified and not reproduced.",),
     ),
@@ -262,7 +270,7 @@ _ROWS = (
         _scperturb(
             "AdamsonWeissman2016_GSM2406681_10X010.h5ad",
             "2fa44ea61a8dd35742af618638ec65fc",
-            InputSpec(perturbation="perturbation", parse_label=adamson_label),
+            {"perturbation": "perturbation", "parse_label": adamson_label},
         ),
         (
             "This copy holds 65,337 cells, not the 62,623 of the paper.",

@@ -133,7 +133,7 @@ def _as_csr(values: Any, rows: npt.NDArray[np.bool_], source: str) -> sp.csr_mat
         )
     # float64 only where float32 would round: a screen has some hundred million values.
     exact = np.float32 if np.can_cast(values.dtype, np.float32) else np.float64
-    matrix = sp.csr_matrix(values)[np.flatnonzero(rows)].astype(exact, copy=False)
+    matrix = sp.csr_matrix(values.astype(exact, copy=False))[np.flatnonzero(rows)]
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     return matrix

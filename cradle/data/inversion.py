@@ -50,6 +50,8 @@ def invert_log1p(values: sp.csr_matrix, totals: Floats | None = None) -> sp.csr_
     shares.eliminate_zeros()
     n_values = np.diff(shares.indptr)
     filled = n_values > 0
+    if not filled.any():
+        return shares
     scale = _common_sum(shares, filled)
     if scale is None and totals is None:
         raise _refusal("a gene panel without the full-transcriptome total of each cell")
@@ -70,8 +72,6 @@ def invert_log1p(values: sp.csr_matrix, totals: Floats | None = None) -> sp.csr_
 def _common_sum(shares: sp.csr_matrix, filled: npt.NDArray[np.bool_]) -> float | None:
     """What the cells were scaled to, when all of them still sum to it."""
     sums = np.asarray(shares.sum(axis=1)).ravel()[filled]
-    if not sums.size:
-        return _SCALE
     scale = float(np.median(sums)) if sums.size > 1 else _SCALE
     return scale if np.allclose(sums, scale, rtol=1e-4, atol=0) else None
 

@@ -138,8 +138,7 @@ def _quality(
     found = {}
     for split in SPLITS:
         scored = scoring.scored(split)
-        chosen, rows = generated.of(scored), cells.rows(split, scored)
-        part = MeasuredCells(generated.values[chosen], generated.perturbation[chosen])
+        part, rows = generated.where(generated.of(scored)), cells.rows(split, scored)
         train = cells.split == "train"
         found[split] = {
             "qcpr": pass_rates(part, cells.measured, train, rows, thresholds),
@@ -167,7 +166,14 @@ def _truth(
             )
             for split in SPLITS
         }
-        found |= {"clean_pass_rate": by_split["all"], "clean_pass_rate_by_split": by_split}
+        rows = cells.rows("all", scored)
+        clean = cells.measured.where(rows & truth.clean)
+        found |= {
+            "clean_pass_rate": by_split["all"],
+            "clean_pass_rate_by_split": by_split,
+            # What a perfect generator of clean cells would score: passing is not the same as clean.
+            "clean_wasserstein": distances(clean, cells.measured, rows & cells.passing, thresholds),
+        }
     if twins is not None:
         return found | artifact_correlations(truth, twins, [CONTROL, *scored], n_twins)
     return found | {"artifact_correlation": None, "artifact_reason": "no cells are generated"}

@@ -51,6 +51,10 @@ class MeasuredCells:
         """True for the cells of these perturbations."""
         return np.isin(self.perturbation, list(labels))
 
+    def where(self, chosen: npt.NDArray[np.bool_]) -> MeasuredCells:
+        """Only the chosen cells."""
+        return MeasuredCells(self.values[chosen], self.perturbation[chosen])
+
 
 def measure(adata: AnnData, thresholds: QCThresholds) -> MeasuredCells:
     """Measure observed or generated cells alike, over the modelled genes that `adata` holds."""

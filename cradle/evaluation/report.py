@@ -42,12 +42,11 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
     side
         Observed cells that count. Only the report on all cells is stored.
     """
-    predictor = run.predictor()
-    scoring = _scoring(run, side, predictor)
+    scoring = _scoring(run, side)
     if adata is None:
         report = _with_stored(evaluate(scoring, run.thresholds), run.metrics or {})
     else:
-        ready = cells_of_run(run, adata)
+        ready, predictor = cells_of_run(run, adata), run.predictor()
         generates = run.spec.generates
         report = evaluate(
             scoring,
@@ -71,7 +70,7 @@ def effect_table(run: Run) -> pd.DataFrame:
     perturbation, gene, observed, predicted, lower, upper (log2 units), split, support. The rows
     of one split are those that the report scores it on, so its numbers follow from the table.
     """
-    scoring = _scoring(run, "all", run.predictor())
+    scoring = _scoring(run, "all")
     return pd.concat(
         [
             _paired(observed, scoring.predicted, split, run)
@@ -84,22 +83,32 @@ def effect_table(run: Run) -> pd.DataFrame:
 
 def cells_of_run(run: Run, adata: AnnData) -> AnnData:
     """The run's view of its dataset: its split, its QC flags, its genes."""
-    if {"split", "qc_fail"} <= set(adata.obs) and tuple(adata.var_names) == run.moments.genes:
+    split = run.split.reindex(adata.obs_names).astype(str)
+    if _is_view_of(run, adata, split):
         return adata
     from cradle.data.qc import annotate
 
     flagged = annotate(adata, run.thresholds)
-    flagged.obs["split"] = run.split.reindex(flagged.obs_names).to_numpy()
+    flagged.obs["split"] = split.to_numpy()
     return flagged[:, list(run.moments.genes)].copy()
 
 
-def _scoring(run: Run, side: Side, predictor: Any) -> Scoring:
+def _is_view_of(run: Run, adata: AnnData, split: pd.Series[str]) -> bool:
+    """Whether these cells already carry what the run says about them."""
+    if "split" not in adata.obs or tuple(adata.var_names) != run.moments.genes:
+        return False
+    same_split = bool((adata.obs["split"].astype(str) == split).all())
+    thresholds = adata.uns.get("cradle", {}).get("thresholds")
+    return same_split and thresholds == run.thresholds.to_json()
+
+
+def _scoring(run: Run, side: Side) -> Scoring:
     moments, known = run.moments, run.perturbed_genes
     nothing = Effects((), moments.genes, np.empty((0, len(moments.genes))))
     wanted = Scoring(moments, nothing, known).scored("all")
     path = run.path / PREDICTED
     if not path.is_file():
-        save_effects(predictor.treatment_effects(wanted), path)
+        save_effects(run.predictor().treatment_effects(wanted), path)
     predicted = load_effects(path).rows(wanted)
     return Scoring(moments, predicted, known, side, run.passing_only)
 

@@ -74,7 +74,8 @@ def coverage(observed: Effects, predicted: Effects, level: float = LEVEL) -> dic
 
     `posterior`: inside the interval of the model alone, which knows nothing of the noise of the
     observed effect. `with_sampling_error`: inside the interval widened on each side to
-    √(width² + (z·SE)²), which should reach `level`. None without intervals or rows.
+    √(width² + (z·SE)²), which should reach `level`. Entries without a sampling variance, such as
+    genes without a count, are left out. None without intervals or rows.
     """
     if predicted.lower is None or predicted.upper is None:
         return None
@@ -85,18 +86,21 @@ def coverage(observed: Effects, predicted: Effects, level: float = LEVEL) -> dic
     assert predicted.upper is not None
     assert observed.se is not None
     z = NormalDist().inv_cdf((1 + level) / 2)
-    known = np.isfinite(observed.se)
-    extra = np.where(known, z * observed.se, 0.0)
+    measured = np.isfinite(observed.se) & (observed.se > 0)
+    if not measured.any():
+        return None
+    extra = z * observed.se
     below = np.hypot(predicted.mean - predicted.lower, extra)
     above = np.hypot(predicted.upper - predicted.mean, extra)
     deviation = observed.mean - predicted.mean
     inside = (predicted.lower <= observed.mean) & (observed.mean <= predicted.upper)
     widened = (deviation >= -below) & (deviation <= above)
     return {
-        "posterior": float(inside.mean()),
-        "with_sampling_error": float(widened[known].mean()) if known.any() else None,
+        "posterior": float(inside[measured].mean()),
+        "with_sampling_error": float(widened[measured].mean()),
         "level": level,
-        "n": int(inside.size),
+        "n": int(measured.sum()),
+        "n_left_out": int((~measured).sum()),
         "n_perturbations": len(observed.perturbations),
     }
 

@@ -61,7 +61,9 @@ class ModelSpec:
                 f"{', '.join(settings)}.",
                 "Leave the settings out.",
             )
-        return VAEConfig.from_mapping({**(size_defaults or {}), **self.settings, **(settings or {})})
+        return VAEConfig.from_mapping(
+            {**(size_defaults or {}), **self.settings, **(settings or {})}
+        )
 
 
 #: The published code differs from the paper, and the paper's tables come from it.

@@ -1,6 +1,7 @@
 """The gamma-Poisson (negative binomial) likelihood of counts."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -93,3 +94,20 @@ class GammaPoisson:
         """``λ/μ ~ Gamma(θ, rate θ)``, of the shape of ``mean``."""
         theta = self.log_theta.exp().expand(self.log_rate.shape)
         return torch._standard_gamma(theta, generator=generator) / theta
+
+
+def sample_coupled(likelihoods: Sequence[GammaPoisson], generator: torch.Generator) -> list[Tensor]:
+    """Counts of one or two likelihoods with the same noise; each marginal is exact.
+
+    The gamma noise is shared. Of two Poisson rates the smaller gives the shared counts
+    and their difference the counts that only the larger has, so that twins with equal
+    rates have equal counts.
+    """
+    noise = likelihoods[0].gamma_noise(generator)
+    rates = [likelihood.mean * noise for likelihood in likelihoods]
+    if len(rates) == 1:
+        return [torch.poisson(rates[0], generator=generator)]
+    shared = torch.poisson(torch.minimum(*rates), generator=generator)
+    surplus = torch.poisson((rates[0] - rates[1]).abs(), generator=generator)
+    first_is_larger = rates[0] > rates[1]
+    return [shared + surplus * first_is_larger, shared + surplus * ~first_is_larger]

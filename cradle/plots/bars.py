@@ -34,7 +34,7 @@ def stacked_bars(
         )  # fmt: skip
     order = list(dict.fromkeys(table[category].astype(str)))
     fig.update_layout(barmode="stack")
-    finish(fig, title=title, x=x, height=110 + 20 * len(order), legend=len(fig.data) > 1)
+    finish(fig, title=title, x=x, height=140 + 20 * len(order), legend=len(fig.data) > 1)
     fig.update_yaxes(categoryorder="array", categoryarray=order[::-1], dtick=1, showgrid=False)
     return fig
 

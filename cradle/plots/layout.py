@@ -1,8 +1,13 @@
 """What all figures share: margins, grid, title, and room to be read on a phone."""
 
+import textwrap
+
 import plotly.graph_objects as go
 
 from cradle.plots.palette import GRID
+
+#: Characters of a title that fit beside the mode bar on a phone.
+TITLE_WIDTH = 36
 
 
 def finish(
@@ -29,15 +34,20 @@ def finish(
     legend
         Whether the legend stands above the plot.
     """
+    lines = textwrap.wrap(title, TITLE_WIDTH) or [""]
+    extra = 20 * (len(lines) - 1)
     fig.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
-        height=height,
-        margin={"l": 8, "r": 8, "t": 72 if legend else 44, "b": 8},
+        title={
+            "text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left",
+            "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10},
+        },
+        height=height + extra,
+        margin={"l": 8, "r": 8, "t": (74 if legend else 42) + extra, "b": 8},
         showlegend=legend,
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
         hoverlabel={"namelength": -1},
         dragmode=False,
-    )
+    )  # fmt: skip
     fig.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
     fig.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True)
     if x:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cradle.plots.layout import finish
-from cradle.plots.palette import ARTIFACT_OFF, CATEGORIES, NEUTRAL, OBSERVED, SYMBOLS, THRESHOLD
+from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS, THRESHOLD
 
 WEBGL_ABOVE = 5_000
 MAX_POINTS = 30_000
@@ -146,9 +146,8 @@ def _classes(values: pd.Series) -> tuple[dict[str, object], dict[str, dict[str, 
         name: {"color": CATEGORIES[i % 8], "symbol": SYMBOLS[(i + i // 8) % 8]}
         for i, name in enumerate(names)
     }
-    for name, style in (("observed", OBSERVED), ("artifact off", ARTIFACT_OFF)):
-        if name in look:
-            look[name] = {"color": style.color, "symbol": style.symbol}
+    for name in STYLES.keys() & look.keys():
+        look[name] = {"color": STYLES[name].color, "symbol": STYLES[name].symbol}
     text = values.astype(str)
     return {
         key: text.map({n: s[key] for n, s in look.items()}) for key in ("color", "symbol")

@@ -76,7 +76,7 @@ class ArtifactModel:
         """Hemoglobin transcripts make up a further share of the counts, 12 % on average."""
         share = np.minimum(self.strength * rng.beta(2.5, 18.0, (len(counts), 1)), 0.9)
         added = counts.sum(axis=1, keepdims=True) * share / (1 - share)
-        return counts + rng.poisson(added * self.red_cell)
+        return np.asarray(counts + rng.poisson(added * self.red_cell))
 
     def _ambient(self, counts: Counts, rng: np.random.Generator) -> Counts:
         """Few counts, most of them from the soup of all cells."""
@@ -84,7 +84,8 @@ class ArtifactModel:
         depth = np.exp(rng.normal(np.log(0.17), 0.4, size)).clip(max=1.0) ** self.strength
         soup = np.minimum(self.strength, 1.0) * rng.uniform(0.6, 0.95, size)
         added = counts.sum(axis=1, keepdims=True) * depth * soup
-        return rng.binomial(counts, depth * (1 - soup)) + rng.poisson(added * self.ambient)
+        own = rng.binomial(counts, depth * (1 - soup))
+        return np.asarray(own + rng.poisson(added * self.ambient))
 
 
 def assign_kinds(

@@ -57,17 +57,18 @@ class SimulationConfig:
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), type(field.default))
         possible = self.n_perturbations * (self.n_perturbations - 1) // 2
-        needed = MIN_CELLS_PER_LABEL * (1 + self.n_perturbations + self.n_pairs)
+        labelled = round(self.n_cells * (1 - self.control_share))
+        needed = MIN_CELLS_PER_LABEL * (self.n_perturbations + self.n_pairs)
         for name, holds, rule in (
             ("n_perturbations", self.n_perturbations >= 1, "at least 1"),
             ("n_pairs", 0 <= self.n_pairs <= possible, f"between 0 and {possible}"),
-            ("n_cells", self.n_cells >= needed, f"at least {needed} for this many labels"),
+            ("control_share", 0 < self.control_share < 1, "in (0, 1)"),
+            ("n_cells", labelled >= needed, f"with at least {needed} perturbed cells"),
             ("n_genes", self.n_genes >= 1, "at least 1"),
             ("artifact_rate", 0 <= self.artifact_rate < 1, "in [0, 1)"),
             ("artifact_strength", 0 <= self.artifact_strength <= 2, "in [0, 2]"),
             ("interacting", 0 <= self.interacting <= 1, "in [0, 1]"),
             ("effect_strength", 0 <= self.effect_strength <= 3, "in [0, 3]"),
-            ("control_share", 0 < self.control_share < 1, "in (0, 1)"),
             ("n_batches", 1 <= self.n_batches <= 100, "between 1 and 100"),
             ("median_library_size", 200 <= self.median_library_size <= 1e6, "in [200, 1e6]"),
             ("library_size_sd", 0 <= self.library_size_sd <= 1.5, "in [0, 1.5]"),

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cradle.data.schema import CONTROL
 from cradle.simulation.config import SimulationConfig
 from cradle.simulation.genes import SPECIAL, choose_pairs, main_program, programs
 
 Floats = NDArray[np.float64]
-CONTROL = "control"
 CYCLE = ("S phase", "G2M phase")
 # coefficients (c_first, c_second) of the downstream effects of the two genes of a pair
 INTERACTIONS = {"synergy": (1.5, 1.5), "suppression": (0.5, 0.5), "epistasis": (1.0, 0.25)}
@@ -135,9 +135,10 @@ def _downstream(
 ) -> Floats:
     """Effects on everything but the target: two programs and a few genes of one's own."""
     weights = np.zeros((len(singles), len(names)))
-    for row, single in zip(weights, singles.itertuples(), strict=True):
-        row[names.index(single.program)] += 1.0
-        row[names.index(single.second_program)] += single.second_weight
+    every = np.arange(len(singles))
+    weights[every, pd.Index(names).get_indexer(pd.Index(singles["program"]))] = 1.0
+    second = pd.Index(names).get_indexer(pd.Index(singles["second_program"]))
+    weights[every, second] += singles["second_weight"]
     effects = weights @ loadings
     for row in effects:
         own = rng.choice(row.size, min(15, row.size), replace=False, p=usable)
@@ -150,7 +151,7 @@ def _target_effects(
 ) -> Floats:
     """CRISPR activation: the target itself rises four- to tenfold."""
     effects = np.zeros((len(perturbed), len(genes)))
-    columns = genes.index.get_indexer(list(perturbed))
+    columns = genes.index.get_indexer(pd.Index(perturbed))
     effects[np.arange(len(perturbed)), columns] = np.log(rng.uniform(4, 10, len(perturbed)))
     return effects
 
@@ -169,5 +170,6 @@ def _draw_pairs(
     order = np.lexsort((rng.random(len(labels)), weaker < 0.5))[:n_interacting]
     for i, row in enumerate(order):
         kind = list(INTERACTIONS)[i % len(INTERACTIONS)]
-        pairs.loc[labels[row]] = [kind, *INTERACTIONS[kind]]
+        pairs.loc[labels[row], "interaction"] = kind
+        pairs.loc[labels[row], ["c_first", "c_second"]] = INTERACTIONS[kind]
     return pairs

@@ -38,7 +38,7 @@ def expected_log2_cp10k(mean: Floats, inverse_dispersion: Floats, library_size: 
             np.exp(-np.exp(node))
         )
     step = float(_NODES[1] - _NODES[0])
-    return total * (step / np.log(2))
+    return np.asarray(total * (step / np.log(2)))
 
 
 class ExpectationTable:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cradle.data.dosage import canonical
 from cradle.errors import InputError
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -29,7 +30,8 @@ def symbols() -> pd.DataFrame:
 def programs() -> dict[str, str]:
     """Label -> gene program, as published for the screen of Norman et al. 2019."""
     table = pd.read_csv(ASSETS / "norman_programs.csv")
-    return dict(zip(table["perturbation"], table["program"], strict=True))
+    labels = [canonical(label.split("+")) for label in table["perturbation"]]
+    return dict(zip(labels, table["program"], strict=True))
 
 
 def perturbed_symbols(

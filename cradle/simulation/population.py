@@ -28,10 +28,21 @@ N_EXPECTATION_STATES = 400
 
 
 class Population(Protocol):
-    """Clean cells of a screen, simulated or real."""
+    """Clean cells of a screen, simulated or real.
+
+    Attributes
+    ----------
+    genes
+        Modelled genes with their role and program.
+    design
+        Labels and effects.
+    provenance
+        Name, source and notes for the record.
+    """
 
     genes: pd.DataFrame
     design: Design
+    provenance: dict[str, str]
 
     def states(self, n_cells: int, rng: np.random.Generator) -> pd.DataFrame:
         """Draw what a cell is before it is perturbed; the columns go to ``obs``."""
@@ -39,7 +50,7 @@ class Population(Protocol):
     def counts(
         self, states: pd.DataFrame, labels: NDArray[np.intp], rng: np.random.Generator
     ) -> Counts:
-        """Draw counts (n_cells, n_genes), or (n_cells, n_genes + 1) with the rest last."""
+        """Draw counts (n_cells, n_columns): the modelled genes first, then any others."""
 
     def expected_levels(self, rng: np.random.Generator) -> Floats:
         """E log2(1 + 1e4·x/l) of clean cells, (n_labels, n_genes)."""
@@ -79,7 +90,7 @@ def draw_loadings(genes: pd.DataFrame, expression: Floats, rng: np.random.Genera
     """Low-rank basal variation, natural log per unit of each axis, (n_axes, n_genes)."""
     weights = variable_weights(genes, expression)
     loadings = np.zeros((len(AXES), len(genes)))
-    for row, (share, spread) in enumerate(((0.05, 0.3), (0.05, 0.3), (0.05, 1.3), (0.1, 0.15))):
+    for row, (share, spread) in enumerate(((0.05, 0.3), (0.05, 0.3), (0.1, 1.1), (0.1, 0.15))):
         size = int(share * np.count_nonzero(weights))
         varies = rng.choice(len(genes), size, replace=False, p=weights)
         loadings[row, varies] = rng.normal(0.0, spread, size)
@@ -99,6 +110,11 @@ class SimulatedPopulation:
     ) -> None:
         rng = np.random.default_rng([config.seed, 2])
         self.genes, self.design, self.config = genes, design, config
+        self.provenance = {
+            "name": "simulated",
+            "source": "simulation",
+            "notes": "Simulated: no measured cells.",
+        }
         self.log_expression = log_expression
         mean = np.exp(log_expression) * config.median_library_size
         self.inverse_dispersion = draw_inverse_dispersion(mean, rng)

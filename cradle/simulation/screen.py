@@ -14,46 +14,14 @@ from cradle.simulation.artifacts import (
     assign_kinds,
 )
 from cradle.simulation.config import SimulationConfig
-from cradle.simulation.design import CONTROL, Design, Floats, draw_design
-from cradle.simulation.genes import choose_genes, perturbed_symbols
-from cradle.simulation.population import Population, SimulatedPopulation, draw_log_expression
-from cradle.simulation.truth import record_truth, twin_effects
+from cradle.simulation.design import Design, Floats
+from cradle.simulation.population import Population
+from cradle.simulation.truth import record, record_truth, twin_effects
 
 Labels = NDArray[np.intp]
 CHUNK = 512  # cells drawn at a time; part of what a seed means
 N_TWINS = 2000
 NONE = "none"
-
-
-def simulate(config: SimulationConfig | None = None) -> AnnData:
-    """Simulate a perturbation screen whose truth is known.
-
-    Parameters
-    ----------
-    config
-        Settings; the defaults when left out.
-
-    Returns
-    -------
-    AnnData in standard form: raw counts as CSR float32, ``obs`` perturbation, library_size,
-    batch, and the truth (see ``record_truth``).
-
-    Raises
-    ------
-    InputError
-        When the numbers of genes and perturbations do not fit.
-    """
-    config = config or SimulationConfig()
-    rng = np.random.default_rng([config.seed, 0])
-    perturbed = perturbed_symbols(config.n_perturbations)
-    genes = choose_genes(config.n_genes, perturbed)
-    log_expression = draw_log_expression(genes, rng)
-    expression = np.exp(log_expression) * config.median_library_size
-    design = draw_design(genes, perturbed, expression, config, rng)
-    population = SimulatedPopulation(genes, design, log_expression, config)
-    adata = assemble(population, config, np.random.default_rng([config.seed, 1]))
-    adata.var["true_inverse_dispersion"] = population.inverse_dispersion
-    return adata
 
 
 def assemble(population: Population, config: SimulationConfig, rng: np.random.Generator) -> AnnData:
@@ -66,22 +34,24 @@ def assemble(population: Population, config: SimulationConfig, rng: np.random.Ge
     states = population.states(config.n_cells, rng)
 
     pool = rng.integers(config.n_cells, size=N_TWINS)
-    clean = population.counts(states.iloc[pool], labels[pool], rng)
-    model = artifact_model(population.genes, clean, config)
-    twins = twin_effects(model, clean, len(population.genes), rng)
+    total, clean = draw_pool(population, states.iloc[pool], labels[pool], rng)
+    model = artifact_model(population.genes, total, config)
+    twin_model = artifact_model(population.genes, clean.sum(axis=0), config)
+    twins = twin_effects(twin_model, clean, len(population.genes), rng)
 
-    counts, library_size = draw_cells(population, states, labels, kinds, partners, model, rng)
+    counts, totals = draw_cells(population, states, labels, kinds, partners, model, rng)
     names = np.array([*design.labels, ""])
     obs = states.assign(
         perturbation=pd.Categorical(names[labels]),
-        library_size=library_size,
+        **totals,
         true_artifact=pd.Categorical(np.array([*KINDS, NONE])[kinds], [NONE, *KINDS]),
         true_clean=kinds < 0,
         true_partner=pd.Categorical(names[partners]),
     )
     obs.index = pd.Index([f"cell_{i:06d}" for i in range(len(obs))])
     adata = AnnData(counts, obs=_with_batch_names(obs), var=population.genes.copy())
-    record_truth(adata, design, population.expected_levels(rng), twins, toxicity, config)
+    record_truth(adata, design, population.expected_levels(rng), twins)
+    adata.uns["cradle"] = record(design, toxicity, config, population.provenance)
     return adata
 
 
@@ -99,7 +69,7 @@ def draw_toxicity(design: Design, rng: np.random.Generator) -> Floats:
     strong = design.singles.index[design.singles["strength"] >= design.singles["strength"].median()]
     toxic = str(strong[int(rng.integers(len(strong)))])
     carries = [toxic in label.split("+") for label in design.labels]
-    return np.where(carries, 5.0, 1.0)
+    return np.where(carries, 6.0, 1.0)
 
 
 def other_labels(labels: Labels, rng: np.random.Generator) -> Labels:
@@ -110,16 +80,33 @@ def other_labels(labels: Labels, rng: np.random.Generator) -> Labels:
     return partners
 
 
-def artifact_model(
-    genes: pd.DataFrame, clean: Counts, config: SimulationConfig
-) -> ArtifactModel:
-    """Artifacts of a screen whose average cell is that of ``clean``; columns as in ``clean``."""
-    columns = clean.shape[1]
+def draw_pool(
+    population: Population, states: pd.DataFrame, labels: Labels, rng: np.random.Generator
+) -> tuple[Counts, Counts]:
+    """Draw clean cells: the sum of their counts (n_columns,), and the counts of each cell.
+
+    The columns behind the modelled genes are summed in the second, (n_cells, n_genes + 1): all
+    that artifacts do to counts acts on a sum as on its parts.
+    """
+    n_genes = len(population.genes)
+    total, blocks = np.zeros(1, dtype=np.int64), []
+    for start in range(0, len(labels), CHUNK):
+        rows = slice(start, start + CHUNK)
+        counts = population.counts(states.iloc[rows], labels[rows], rng)
+        total = total + counts.sum(axis=0)
+        rest = counts[:, n_genes:].sum(axis=1, keepdims=True)
+        blocks.append(np.hstack([counts[:, :n_genes], rest]))
+    return total, np.concatenate(blocks)
+
+
+def artifact_model(genes: pd.DataFrame, total: Counts, config: SimulationConfig) -> ArtifactModel:
+    """Artifacts of a screen whose summed counts are ``total``, (n_columns,)."""
+    columns = len(total)
     mitochondrial = np.zeros(columns, dtype=bool)
     mitochondrial[: len(genes)] = genes["role"] == "mitochondrial"
     red_cell = np.zeros(columns)
     red_cell[: len(genes)] = [RED_CELL_GENES.get(gene, 0.0) for gene in genes.index]
-    ambient = clean.sum(axis=0) / clean.sum()
+    ambient = total / total.sum()
     return ArtifactModel(
         mitochondrial, red_cell / red_cell.sum(), ambient, config.artifact_strength
     )
@@ -133,9 +120,10 @@ def draw_cells(
     partners: Labels,
     model: ArtifactModel,
     rng: np.random.Generator,
-) -> tuple[sparse.csr_matrix, Floats]:
-    """Counts (n_cells, n_genes) as CSR float32 and the library sizes, chunk by chunk."""
-    blocks, sizes = [], []
+) -> tuple[sparse.csr_matrix, dict[str, Floats]]:
+    """Counts (n_cells, n_genes) as CSR float32 and the totals for ``obs``, chunk by chunk."""
+    n_genes = len(population.genes)
+    blocks, sizes, detected = [], [], []
     for start in range(0, len(labels), CHUNK):
         rows = slice(start, start + CHUNK)
         counts = population.counts(states.iloc[rows], labels[rows], rng)
@@ -149,14 +137,18 @@ def draw_cells(
                 second = population.counts(again, partners[rows][hit], rng)
             counts[hit] = model.implant(kind, counts[hit], second, rng)
         sizes.append(counts.sum(axis=1).astype(np.float64))
-        blocks.append(sparse.csr_matrix(counts[:, : len(population.genes)].astype(np.float32)))
-    return sparse.vstack(blocks, format="csr"), np.concatenate(sizes)
+        detected.append((counts > 0).sum(axis=1).astype(np.float64))
+        blocks.append(sparse.csr_matrix(counts[:, :n_genes].astype(np.float32)))
+    totals = {"library_size": np.concatenate(sizes)}
+    if model.ambient.size > n_genes:
+        totals["full_genes_detected"] = np.concatenate(detected)
+    return sparse.vstack(blocks, format="csr"), totals
 
 
 def _with_batch_names(obs: pd.DataFrame) -> pd.DataFrame:
+    """Batches as a categorical column, none where there is a single one."""
     if "batch" not in obs or obs["batch"].nunique() < 2:
         return obs.drop(columns="batch", errors="ignore")
-    names = [f"batch_{code + 1}" for code in obs["batch"]] if obs["batch"].dtype.kind == "i" else (
-        obs["batch"]
-    )
+    batch = obs["batch"]
+    names = [f"batch_{code + 1}" for code in batch] if batch.dtype.kind == "i" else batch
     return obs.assign(batch=pd.Categorical(names))

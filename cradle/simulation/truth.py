@@ -1,14 +1,13 @@
-"""The truth of a simulated screen: where it is kept, and the ceiling that it allows."""
+"""The truth of a simulated screen: effects, artifacts, and where they are kept."""
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from cradle.data.schema import SCHEMA_VERSION
 from cradle.simulation.artifacts import KIND_SHARES, KINDS, ArtifactModel, Counts
 from cradle.simulation.config import SimulationConfig
 from cradle.simulation.design import Design, Floats
-
-SCALE = "log2(1 + 1e4 x / library size)"
 
 
 def log2_cp10k(counts: Counts, n_genes: int) -> Floats:
@@ -28,7 +27,7 @@ def twin_effects(
     to the library size of the other, which leaves the change of the profile. Each has n_genes
     rows and a column for every kind, and ``average`` over the kinds in their shares.
     """
-    tables = {"own_depth": {}, "same_depth": {}}  # type: dict[str, dict[str, Floats]]
+    tables: dict[str, dict[str, Floats]] = {"own_depth": {}, "same_depth": {}}
     partners = clean[rng.permutation(len(clean))]
     for kind in KINDS:
         failed = model.implant(kind, clean, partners, rng)
@@ -49,14 +48,9 @@ def _thin(counts: Counts, depth: Counts, rng: np.random.Generator) -> Counts:
 
 
 def record_truth(
-    adata: AnnData,
-    design: Design,
-    levels: Floats,
-    twins: dict[str, pd.DataFrame],
-    toxicity: Floats,
-    config: SimulationConfig,
+    adata: AnnData, design: Design, levels: Floats, twins: dict[str, pd.DataFrame]
 ) -> None:
-    """Write the truth into a fresh AnnData.
+    """Write the true effects into a fresh AnnData.
 
     ``varm["true_effects"]``: expected treatment effect of clean cells against clean control,
     difference of E log2(1 + 1e4·x/l), a column for every label but control.
@@ -64,7 +58,6 @@ def record_truth(
     for pairs without interaction.
     ``varm["true_artifact_effect"]``, ``varm["true_artifact_effect_same_depth"]``: see
     ``twin_effects``.
-    ``uns["cradle"]["truth"]``: labels, pairs with their interactions, artifact kinds, settings.
     """
     labels = list(design.labels[1:])
     effects = (levels[1:] - levels[0]).T
@@ -73,33 +66,33 @@ def record_truth(
     adata.varm["true_log_effects"] = pd.DataFrame(logs, adata.var_names, labels)
     for slot, name in (("", "own_depth"), ("_same_depth", "same_depth")):
         adata.varm["true_artifact_effect" + slot] = twins[name].set_index(adata.var_names)
-    adata.uns["cradle"] = {
-        "schema_version": 1,
-        "name": "simulated",
-        "provenance": {"source": "simulation", "notes": "Simulated: no measured cells."},
+
+
+def record(
+    design: Design, toxicity: Floats, config: SimulationConfig, provenance: dict[str, str]
+) -> dict[str, object]:
+    """``uns["cradle"]`` of a simulated screen; its ``truth`` tells what was implanted."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": provenance["name"],
+        "provenance": {key: provenance[key] for key in ("source", "notes")},
         "library_size_source": "sum over all genes of the file",
         "dropped": {"unassigned": 0, "zero_count": 0},
         "simulated": True,
-        "truth": _description(design, toxicity, config),
-    }
-
-
-def _description(
-    design: Design, toxicity: Floats, config: SimulationConfig
-) -> dict[str, object]:
-    toxic = [label for label, t in zip(design.labels, toxicity, strict=True) if t > 1]
-    return {
-        "labels": np.array(design.labels, dtype=object),
-        "toxic_labels": np.array(toxic, dtype=object),
-        "singles": {"label": design.singles.index.to_numpy(object), **_columns(design.singles)},
-        "pairs": {"label": design.pairs.index.to_numpy(object), **_columns(design.pairs)},
-        "artifact_kinds": np.array(KINDS, dtype=object),
-        "artifact_shares": np.array(KIND_SHARES),
-        "effect_scale": SCALE + ", clean cells, expectation, minus control",
-        "log_effect_scale": "natural log, before normalisation",
-        "config": config.to_json(),
+        "truth": {
+            "labels": np.array(design.labels, dtype=object),
+            "toxic_labels": np.array(design.labels, dtype=object)[toxicity > 1],
+            "singles": _columns(design.singles),
+            "pairs": _columns(design.pairs),
+            "artifact_kinds": np.array(KINDS, dtype=object),
+            "artifact_shares": np.array(KIND_SHARES),
+            "effect_scale": "log2(1 + 1e4 x / library size), clean cells, minus control",
+            "log_effect_scale": "natural log, before normalisation",
+            "config": config.to_json(),
+        },
     }
 
 
 def _columns(table: pd.DataFrame) -> dict[str, object]:
-    return {str(name): table[name].to_numpy() for name in table.columns}
+    columns = {str(name): table[name].to_numpy() for name in table.columns}
+    return {"label": table.index.to_numpy(object), **columns}

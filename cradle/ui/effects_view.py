@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-import pandas as pd
 import streamlit as st
 
-from cradle.evaluation.effects import Effects
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
 from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
@@ -51,9 +49,9 @@ def ask(run: Run) -> View:
         "Split", comparison.splits(str(run.path)), key="split", bind="query-params",
         format_func=SPLITS.__getitem__, help=f"{GLOSSARY['split']} {GLOSSARY['held_out']}",
     )  # fmt: skip
-    labels = comparison.labels_of(comparison.effects(str(run.path), split, "all", "control"))
+    labels = comparison.compared(str(run.path), split, "all", "control").observed.perturbations
     perturbation = second.selectbox(
-        "Perturbation", [ALL, *labels], key="perturbation", bind="query-params",
+        "Perturbation", [ALL, *sorted(labels)], key="perturbation", bind="query-params",
         format_func=safe_label,
     )  # fmt: skip
     baseline = third.selectbox(
@@ -83,20 +81,21 @@ def ask(run: Run) -> View:
     )  # fmt: skip
 
 
-def effects_of(run: Run, view: View) -> dict[str, Effects]:
+def effects_of(run: Run, view: View) -> comparison.Compared:
     """Observed, predicted and baseline effects of the view."""
-    return comparison.effects(str(run.path), view.split, view.side, view.reference)
+    found = comparison.compared(str(run.path), view.split, view.side, view.reference)
+    return found.of(view.perturbation)
 
 
-def scatter(found: dict[str, Effects], view: View) -> str | None:
+def scatter(found: comparison.Compared, view: View) -> str | None:
     """Predicted against observed; returns the gene that was clicked."""
-    table = comparison.points(found, view.perturbation, "predicted")
+    table = comparison.points(found, comparison.MODEL)
     shown = thin(table, "perturbation")
     others = None
     if view.baseline is not None:
-        others = comparison.points(found, view.perturbation, view.baseline)
+        others = comparison.points(found, view.baseline)
         others = others[others["row"].isin(shown["row"])].dropna(subset=["predicted"])
-    rho = comparison.scores(found, view.perturbation, with_targets=view.targets)["ate_rho"][0]
+    rho = comparison.score_rows(found, None, with_targets=view.targets)["ate_rho"][0]
     safe = {name: shown[name].map(safe_label) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
         effect_scatter(
@@ -113,22 +112,20 @@ def scatter(found: dict[str, Effects], view: View) -> str | None:
     capped = "" if len(shown) == len(table) else (
         f" {MAX_POINTS:,} of {len(table):,} points are drawn; scores use all of them.")  # fmt: skip
     st.caption(f"One point per perturbation and gene: {view.words}.{capped} "
-               "Click a point to see its gene below.")  # fmt: skip
+               "Click a point to see its gene.")  # fmt: skip
     return str(table["gene"].iloc[chosen[0]]) if chosen else None
 
 
-def score_table(run: Run, found: dict[str, Effects], view: View) -> None:
+def score_table(run: Run, found: comparison.Compared, view: View) -> None:
     """Scores of the model between floor and ceiling."""
-    table = comparison.scores(found, view.perturbation, with_targets=view.targets)
-    names = {"model": run.name} | {name: f"floor: {b.label}" for name, b in BASELINES.items()}
-    table["who"] = table["who"].map(names).map(safe_label)
-    if (
-        view.perturbation is None
-        and view.targets
-        and (view.side, view.reference) == ("all", "control")
-    ):
-        table = pd.concat([table, comparison.bounds(run, view.split)], ignore_index=True)
-    st.markdown("**Between floor and ceiling**")
+    again = None
+    if view.perturbation is None and view.reference == "control":
+        again = comparison.replicates(str(run.path), view.side)[view.split]
+    table = comparison.score_rows(found, again, with_targets=view.targets)
+    rules = {name: f"floor: {rule.label}" for name, rule in BASELINES.items()}
+    names = {comparison.MODEL: safe_label(run.name), **rules}
+    table["who"] = table["who"].map(lambda who: names.get(who, who))
+    st.subheader("Between floor and ceiling")
     st.dataframe(
         table, hide_index=True, key="scores",
         column_config={"who": st.column_config.TextColumn("", width="medium")} | {
@@ -144,32 +141,31 @@ def score_table(run: Run, found: dict[str, Effects], view: View) -> None:
 
 
 def gene(
-    choices: Choices, run: Run, found: dict[str, Effects], view: View, clicked: str | None
+    choices: Choices, run: Run, found: comparison.Compared, view: View, clicked: str | None
 ) -> None:
     """One gene: its effect in every perturbation, and its distribution in cells."""
-    st.subheader("One gene")
-    genes = found["observed"].genes
+    st.markdown("**One gene**")
+    genes = found.observed.genes
     if clicked is not None and clicked != st.session_state.get("last_clicked"):
         st.session_state["gene"] = st.session_state["last_clicked"] = clicked
-    left, right = st.columns([1, 2])
-    name = left.selectbox(
+    name = st.selectbox(
         "Gene", genes, index=None, key="gene", bind="query-params", format_func=safe_label,
-        placeholder="Click a point above, or search", help="Any modelled gene.",
+        placeholder="Click a point, or search", help="Any modelled gene.",
     )  # fmt: skip
     if name is None:
-        right.info("Click a point of the scatter, or search a gene, to see it in cells.",
-                   icon=":material/ads_click:")  # fmt: skip
+        st.info("Click a point of the scatter, or search a gene, to see it in cells.",
+                icon=":material/ads_click:")  # fmt: skip
         return
     if view.perturbation is None:
-        right.info("Choose one perturbation above to see this gene in its cells.")
+        st.info("Choose one perturbation above to see this gene in its cells.")
         return
     gene_violins(choices, run, view.perturbation, str(name))
 
 
-def top(found: dict[str, Effects], view: View) -> None:
+def top(found: comparison.Compared, view: View) -> None:
     """Genes that change most in one perturbation."""
     assert view.perturbation is not None
-    table = comparison.points(found, view.perturbation, "predicted")
+    table = comparison.points(found, comparison.MODEL)
     by = st.segmented_control(
         "Rank genes by", ("predicted", "observed"), default="predicted", required=True,
         key="rank_by", bind="query-params",
@@ -185,7 +181,7 @@ def top(found: dict[str, Effects], view: View) -> None:
     st.caption(f"{GLOSSARY['effect']} Of {view.words}. Bars: {GLOSSARY['interval']}")
 
 
-def per_perturbation(found: dict[str, Effects], view: View) -> None:
+def per_perturbation(found: comparison.Compared, view: View) -> None:
     """Ranking of perturbations by agreement."""
     st.subheader("Each perturbation by itself")
     table = comparison.agreement(found)
@@ -196,7 +192,9 @@ def per_perturbation(found: dict[str, Effects], view: View) -> None:
             "n_cells": st.column_config.NumberColumn("observed cells"),
             "ate_rho": st.column_config.ProgressColumn("ATE-ρ", format="%.2f", min_value=0.0,
                                                        max_value=1.0),
-            "ate_r2": st.column_config.NumberColumn("ATE-R²", format="%.2f"),
+            **{name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
+                                                   help=METRICS[name].explanation)
+               for name in EFFECT_METRICS if name != "ate_rho"},
         },
     )  # fmt: skip
     st.caption(f"Model against {view.words}; all genes. Few cells lower the score of any model.")

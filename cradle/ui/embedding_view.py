@@ -28,7 +28,7 @@ def ask(choices: Choices) -> MapRequest | None:
         raise InputError("There are no cells to show.", "neither observed nor generated ones.",
                          "Fetch the dataset on the page Data, or choose another run.")  # fmt: skip
     names = _perturbations(choices)
-    with st.form("map", border=True):
+    with st.form("map_form", border=True):
         method = st.segmented_control("Method", ("PCA", "UMAP", "t-SNE"), default="UMAP",
                                       required=True, key="method", bind="query-params")  # fmt: skip
         shown = st.multiselect(

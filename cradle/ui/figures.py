@@ -32,13 +32,14 @@ def _escape(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def config(name: str) -> dict[str, object]:
-    """Plotly's mode bar with SVG export under the figure's name, and no logo."""
+def config(name: str, *, zoom: bool) -> dict[str, object]:
+    """Plotly's mode bar: export under the figure's name, and zooming where it helps."""
+    buttons = [] if zoom else ["zoom2d", "pan2d", "resetScale2d"]
     return {
         "displaylogo": False,
         "displayModeBar": True,
-        "toImageButtonOptions": {"format": "svg", "filename": name},
-        "modeBarButtonsToRemove": ["autoScale2d"],
+        "toImageButtonOptions": {"format": _image_format(), "filename": name},
+        "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d", *buttons],
         "scrollZoom": False,
     }
 
@@ -71,14 +72,35 @@ def figure_with_table(
     list of int
         The row numbers (first custom datum) of the selected points.
     """
-    shown: dict[str, Any] = {"key": f"figure_{name}", "config": config(name), "alt": alt}
     if not select:
-        st.plotly_chart(fig, **shown)
+        figure(fig, name, alt=alt)
         table_twin(table, name)
         return []
-    event = st.plotly_chart(fig, **shown, on_select="rerun", selection_mode=list(select))
+    event = st.plotly_chart(
+        _labelled(fig), key=f"figure_{name}", config=config(name, zoom=True), alt=alt,
+        on_select="rerun", selection_mode=list(select),
+    )  # fmt: skip
     table_twin(table, name)
     return [_row(point) for point in event["selection"]["points"] if "customdata" in point]
+
+
+def figure(fig: go.Figure, name: str, *, alt: str) -> None:
+    """Show one figure of a group that shares a table; see ``figure_with_table``."""
+    st.plotly_chart(_labelled(fig), key=f"figure_{name}", config=config(name, zoom=False), alt=alt)
+
+
+def _labelled(fig: go.Figure) -> go.Figure:
+    """Say on the figure itself that its cells are simulated: it may leave the app alone."""
+    if st.session_state.get("simulated"):
+        fig.update_layout(
+            title_subtitle={"text": "simulated data", "font": {"size": 11}},
+            margin_t=fig.layout.margin.t + 16, height=fig.layout.height + 16,
+        )  # fmt: skip
+    return fig
+
+
+def _image_format() -> str:
+    return str(st.session_state.get("format", "svg"))
 
 
 def _row(point: Any) -> int:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from cradle.ui import sidebar
 from cradle.ui.errors import guard
+from cradle.ui.labels import safe_label
 from cradle.ui.navigation import PAGES, navigation
 
 Body = Callable[[sidebar.Choices], None]
@@ -38,4 +39,17 @@ def show(key: str, body: Body) -> None:
     with guard():
         choices = st.session_state["choices"] if st.session_state.get("routed") else sidebar.draw()
         if choices is not None:
+            _context(choices)
             body(choices)
+
+
+def _context(choices: sidebar.Choices) -> None:
+    """What everything on the page is of; on a phone the sidebar is folded away."""
+    st.session_state["simulated"] = choices.dataset.simulated
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if choices.dataset.simulated:
+            words = "No cell of this dataset was measured; its true effects are known."
+            st.badge("simulated", icon=":material/science:", color="violet", help=words)
+        run = "no run" if choices.run is None else f"run {safe_label(choices.run.name)}"
+        st.caption(f"Dataset {safe_label(choices.dataset.name)} · {run} · k = {choices.mad:g} MAD",
+                   width="content")  # fmt: skip

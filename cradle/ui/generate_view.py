@@ -12,12 +12,11 @@ from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.moments import observed_effects
-from cradle.plots.bars import rate_dots
 from cradle.plots.effects import top_genes
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.plots.violins import violins
 from cradle.ui import generation, quality, store, summaries
-from cradle.ui.figures import config, csv_bytes, figure_with_table, slug, table_twin
+from cradle.ui.figures import csv_bytes, figure, figure_with_table, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import GLOSSARY, SUPPORT, criterion_label, safe_label
 from cradle.ui.quality_view import threshold_note
@@ -46,7 +45,7 @@ def ask(run: Run) -> Query | None:
             "This model predicts effects but generates no cells.",
             f"{run.spec.label}.", "Choose another run in the sidebar.",
         )  # fmt: skip
-    with st.form("query", border=True):
+    with st.form("query_form", border=True):
         genes = st.multiselect(
             "Genes to perturb", run.perturbed_genes, key="genes", bind="query-params",
             format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
@@ -125,6 +124,7 @@ def results(choices: Choices, query: Query) -> None:
     )
     if observed is None and choices.dataset.source is None:
         st.info("The observed cells are not on this machine (page Data), so none stand beside.")
+    _rates(together, fitted)
     downloads(run, query, judged)
     tabs = st.tabs(["Top genes", "Quality control", "What the artifact changes"])
     with tabs[0]:
@@ -133,6 +133,21 @@ def results(choices: Choices, query: Query) -> None:
         _quality(together, fitted)
     with tabs[2]:
         _twins(run, query, fitted)
+
+
+def _rates(together: pd.DataFrame, fitted: QCThresholds) -> None:
+    """Pass rate of each source with its interval, side by side."""
+    rates = summaries.pass_rates(together["qc_fail"], together["source"]).set_index("name")
+    if not fitted.generable:
+        return
+    sources = list(dict.fromkeys(together["source"]))
+    for column, source in zip(st.columns(max(len(sources), 3)), sources, strict=False):
+        row = rates.loc[source]
+        column.metric(
+            f"Pass QC: {source}", f"{row['rate']:.1f} %", border=True, delta_color="off",
+            delta=f"95 % interval {row['low']:.1f}–{row['high']:.1f}", delta_arrow="off",
+            help=f"{GLOSSARY['qc_pass_rate']} Of {int(row['n']):,} cells.",
+        )  # fmt: skip
 
 
 def downloads(run: Run, query: Query, judged: pd.DataFrame) -> None:
@@ -170,30 +185,37 @@ def _top_genes(run: Run, query: Query) -> None:
 
 
 def _quality(together: pd.DataFrame, fitted: QCThresholds) -> None:
-    rates = summaries.pass_rates(together["qc_fail"], together["source"])
-    if fitted.generable:
-        figure_with_table(
-            rate_dots(rates, category="name", title="Cells that pass quality control",
-                      x="cells that pass (%, 95 % Wilson interval)", emphasise=[ARTIFACT_ON.label]),
-            rates, "generated_pass_rates", alt="Pass rate of observed and generated cells.",
-        )  # fmt: skip
-    else:
-        st.info("No criterion can be judged on generated cells here; the reasons are below.")
     shown = [c for c in ("umi_counts", *fitted.generable) if c != "doublet"]
     tables = []
-    for column, criterion in zip(st.columns(max(len(shown), 3)), shown, strict=False):
-        curves = generation.curves(together, criterion)
-        by_construction = criterion not in fitted.generable
-        threshold = fitted.generated[criterion]
-        title = NAMES[criterion][0] + (" (by construction)" if by_construction else "")
-        fig = violins(curves, title=title, unit=NAMES[criterion][1],
-                      threshold=None if by_construction else threshold.threshold,
-                      fails=threshold.side)  # fmt: skip
-        column.plotly_chart(fig, key=f"generated_{criterion}", config=config(criterion),
-                            alt=f"{title} of observed and generated cells.")  # fmt: skip
-        tables.append(curves.assign(criterion=criterion))
+    for start in range(0, len(shown), 3):
+        for column, criterion in zip(st.columns(3), shown[start : start + 3], strict=False):
+            with column:
+                tables.append(_violin(together, criterion, fitted))
     table_twin(pd.concat(tables, ignore_index=True), "generated_violins")
+    if fitted.generable:
+        _fail_rates(together, fitted)
     _not_judged(fitted)
+
+
+def _violin(together: pd.DataFrame, criterion: str, fitted: QCThresholds) -> pd.DataFrame:
+    curves = generation.curves(together, criterion)
+    by_construction = criterion not in fitted.generable
+    threshold = fitted.generated[criterion]
+    name, unit = NAMES[criterion]
+    title = f"{name} (by construction)" if by_construction else name
+    fig = violins(curves, title=title, unit=unit, fails=threshold.side,
+                  threshold=None if by_construction else threshold.threshold)  # fmt: skip
+    figure(fig, f"generated_{criterion}", alt=f"{title} of observed and generated cells.")
+    return curves.assign(criterion=criterion)
+
+
+def _fail_rates(judged: pd.DataFrame, fitted: QCThresholds) -> None:
+    st.markdown(f"**Cells that fail each criterion (%), k = {fitted.mad:g} MAD**")
+    rates = generation.fail_rates(judged, fitted.generable)
+    rates["criterion"] = rates["criterion"].map(criterion_label)
+    percent = st.column_config.NumberColumn(format="%.1f")
+    st.dataframe(rates, hide_index=True,
+                 column_config=dict.fromkeys(rates.columns[1:], percent))  # fmt: skip
 
 
 def _not_judged(fitted: QCThresholds) -> None:
@@ -228,10 +250,4 @@ def _twins(run: Run, query: Query, fitted: QCThresholds) -> None:
             "log2(1 + 10,000 · x / library size), on minus off, for expected and drawn counts x."
         )
     with right:
-        st.markdown("**Cells that fail each criterion (%)**")
-        judged = generation.verdicts(twins, fitted)
-        rates = generation.fail_rates(judged, fitted.generable)
-        rates["criterion"] = rates["criterion"].map(criterion_label)
-        st.dataframe(rates, hide_index=True, key="twin_rates",
-                     column_config={s: st.column_config.NumberColumn(format="%.1f")
-                                    for s in generation.SOURCES.values()})  # fmt: skip
+        _fail_rates(generation.verdicts(twins, fitted), fitted)

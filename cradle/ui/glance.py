@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import METRICS
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from cradle.runs import Run
 
+CARD = 205  # pixels
 SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
-SPLIT_NAMES = {"test": "held-out (test)", "val": "val", "train": "train", "all": "all"}
+SPLIT_NAMES = {"test": "test (held out)", "val": "val", "train": "train", "all": "all"}
 
 
 def cells_table(choices: Choices) -> pd.DataFrame:
@@ -46,17 +48,21 @@ def dataset(choices: Choices) -> None:
     adata, run = store.cells(choices), store.run(choices)
     kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
     n_genes = adata.n_vars if adata is not None else len(run.genes) if run is not None else 0
-    top, bottom = st.columns(2), st.columns(2)
-    top[0].metric("Cells", f"{table['n_cells'].sum():,}", border=True)
-    top[1].metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
-                  border=True)  # fmt: skip
-    bottom[0].metric(
-        "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
-        help=f"{kinds.get('single', 0)} single genes and {kinds.get('combination', 0)} "
-        "combinations, control not counted.",
-    )  # fmt: skip
-    with bottom[1]:
+    with _cards():
+        st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=CARD)
+        st.metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
+                  border=True, width=CARD)  # fmt: skip
+        st.metric(
+            "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
+            width=CARD, help=f"{kinds.get('single', 0)} single genes and "
+            f"{kinds.get('combination', 0)} combinations, control not counted.",
+        )  # fmt: skip
         pass_rate(choices)
+
+
+def _cards() -> DeltaGenerator:
+    """A row of numbers that wraps on a narrow screen."""
+    return st.container(horizontal=True, gap="small")
 
 
 def pass_rate(choices: Choices) -> None:
@@ -64,7 +70,7 @@ def pass_rate(choices: Choices) -> None:
     found = quality.flags(choices)
     if found is not None:
         rate = f"{100 * (1 - found['qc_fail'].mean()):.1f} %"
-        label = f"Pass quality control (k = {choices.mad:g})"
+        label = f"Pass QC (k = {choices.mad:g})"
         words = ", ".join(criterion_label(c) for c in quality.thresholds(choices).judged)
         note = f"{GLOSSARY['qc_pass_rate']} Judged here: {words or 'none'}."
     else:
@@ -72,9 +78,9 @@ def pass_rate(choices: Choices) -> None:
         assert run is not None
         failed = run.perturbations["n_fail_train"].sum() / run.perturbations["n_train"].sum()
         rate = f"{100 * (1 - failed):.1f} %"
-        label = f"Pass quality control (k = {run.config['mad']:g}, stored)"
+        label = f"Pass QC (k = {run.config['mad']:g}, stored)"
         note = "Of the training cells, at the threshold of training; the cells are not here."
-    st.metric(label, rate, border=True, help=note)
+    st.metric(label, rate, border=True, width=CARD, help=note)
 
 
 def run(choices: Choices, chosen: Run | None) -> None:
@@ -94,18 +100,21 @@ def run(choices: Choices, chosen: Run | None) -> None:
         st.info("This run has not been scored yet: `python -m cradle evaluate RUN_DIR`.")
         return
     split = next((s for s in ("test", "val", "train") if scores.get(s)), "all")
-    columns = [*st.columns(2), *st.columns(2)]
-    for column, name in zip(columns, SHOWN, strict=True):
-        rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
-        ceiling = score(scores.get("ceiling", {}).get(split), name)
-        column.metric(
-            f"{METRICS[name].label}, {SPLIT_NAMES[split]}", score(scores.get(split), name),
-            delta=f"additive rule {rule}, ceiling {ceiling}", delta_color="off",
-            delta_arrow="off", help=METRICS[name].explanation, border=True,
-        )  # fmt: skip
+    with _cards():
+        for name in SHOWN:
+            rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
+            best = (scores.get("ceiling", {}).get(split) or {}).get(name)
+            ceiling = "" if best is None else f", ceiling {best:.2f}"
+            st.metric(
+                f"{METRICS[name].label} ({split})", score(scores.get(split), name), border=True,
+                delta=f"additive {rule}{ceiling}", delta_color="off", delta_arrow="off",
+                help=METRICS[name].explanation, width=CARD,
+            )  # fmt: skip
     st.caption(
         f"{safe_label(chosen.spec.label)}, seed {chosen.config['seed']}, trained at "
-        f"k = {chosen.config['mad']:g} MAD; scored on all cells of the split {split}."
+        f"k = {chosen.config['mad']:g} MAD. Scores: all cells of the split "
+        f"{SPLIT_NAMES[split]}, effects against control. Additive rule: sum of the single effects; "
+        "ceiling: what the true means would score."
     )
 
 

@@ -39,22 +39,18 @@ def definitions() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Treatment effect** of perturbation t on gene g, in log2 units")
+        st.latex(r"y_{ig} = \log_2\big(1 + 10^4\, x_{ig} / \ell_i\big)")
         st.latex(
-            r"\mathrm{ATE}_{t,g} = \operatorname*{mean}_{i \in t} \log_2\!\left(1 + 10^4"
-            r"\tfrac{x_{ig}}{\ell_i}\right) - \operatorname*{mean}_{i \in \mathrm{control}}"
-            r"\log_2\!\left(1 + 10^4 \tfrac{x_{ig}}{\ell_i}\right)"
+            r"\mathrm{ATE}_{t,g} = \operatorname*{mean}_{i \in t} y_{ig} - "
+            r"\operatorname*{mean}_{i \in \mathrm{control}} y_{ig}"
         )
         st.caption("x: UMI counts; ℓ: library size of the cell over the whole transcriptome.")
         st.markdown("**Quality control**, per criterion with value v, fitted on training cells")
         st.latex(r"\mathrm{MAD} = \mathrm{median}\,|v - \mathrm{median}(v)|")
-        st.latex(
-            r"\text{fails if } v < \mathrm{median} - k\,\mathrm{MAD} \ "
-            r"\text{(UMI counts, genes)}"
-        )
-        st.latex(
-            r"\text{or } v > \mathrm{median} + k\,\mathrm{MAD} \ "
-            r"\text{(mitochondrial, ribosomal, hemoglobin share)}"
-        )
+        st.latex(r"\text{low side: } v < \mathrm{median} - k\,\mathrm{MAD}")
+        st.latex(r"\text{high side: } v > \mathrm{median} + k\,\mathrm{MAD}")
+        st.caption("Low: UMI counts, genes detected. High: mitochondrial, ribosomal, hemoglobin "
+                   "share.")  # fmt: skip
         st.caption("Doublets are called by Scrublet. A cell fails when any selected criterion "
                    "that the data can measure fails.")  # fmt: skip
     with right:
@@ -85,8 +81,7 @@ def scores() -> None:
          "better": "higher" if m.higher_is_better else "lower", "meaning": m.explanation}
         for m in METRICS.values()
     ]  # fmt: skip
-    wide = {"meaning": st.column_config.TextColumn(width="large")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=wide, row_height=70)
+    st.table(pd.DataFrame(rows).set_index("score"))
     st.markdown("**Simple rules (floor)** – " + GLOSSARY["floor"])
     st.markdown("\n".join(f"- **{b.label}**: {b.explanation}" for b in BASELINES.values()))
     st.markdown(f"**Ceiling** – {GLOSSARY['ceiling']}  \n"
@@ -119,7 +114,7 @@ def versions(run: Run | None) -> None:
     if run is not None:
         trained = {k: safe_text(str(v)) for k, v in run.provenance.get("versions", {}).items()}
         table[f"run {safe_label(run.name)}"] = table["package"].map(trained).fillna("–")
-    st.dataframe(table, hide_index=True, width=520)
+    st.table(table.set_index("package"))
 
 
 def citation() -> None:

@@ -20,17 +20,17 @@ class PageSpec(NamedTuple):
 PAGES = {
     "overview": PageSpec("overview.py", "Overview", ":material/home:", "what is this"),
     "data": PageSpec("data.py", "Data", ":material/database:",
-                     "what was measured, and bring your own"),
+                     "what was measured; your own file"),
     "quality": PageSpec("quality_control.py", "Quality control", ":material/rule:",
-                        "which cells are flawed, and is it the perturbation"),
+                        "which cells are flawed"),
     "generate": PageSpec("generate.py", "Generate", ":material/genetics:",
-                         "what would a perturbation do"),
+                         "cells of any combination"),
     "embeddings": PageSpec("embeddings.py", "Embeddings", ":material/scatter_plot:",
-                           "do generated cells lie where observed ones do"),
+                           "a map of the cells"),
     "effects": PageSpec("treatment_effects.py", "Treatment effects", ":material/monitoring:",
-                        "how right are the predictions, gene by gene"),
+                        "how right is it"),
     "methods": PageSpec("methods.py", "Methods", ":material/menu_book:",
-                        "how it is computed, and its limits"),
+                        "definitions and limits"),
 }  # fmt: skip
 
 

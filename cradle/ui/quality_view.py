@@ -11,12 +11,12 @@ from cradle.plots.bars import overlap_bars, rate_dots
 from cradle.plots.density import densities
 from cradle.plots.violins import violins
 from cradle.ui import generation, quality, store, summaries
-from cradle.ui.figures import config, figure_with_table, table_twin
+from cradle.ui.figures import figure, figure_with_table, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label
 from cradle.ui.sidebar import Choices
 
-MAX_ROWS = 40
+MAX_ROWS = 20
 N_GENERATED = 300
 
 
@@ -43,19 +43,25 @@ def headline(found: pd.DataFrame, fitted: QCThresholds) -> None:
     st.caption(
         f"Of all {len(found):,} observed cells at k = {fitted.mad:g} MAD; thresholds fitted on "
         f"{fitted.fitted_on}. A cell fails when it fails any of: "
-        f"{', '.join(criterion_label(c) for c in fitted.judged) or 'none'}."
+        f"{', '.join(criterion_label(c) for c in judged(found, fitted)) or 'none'}."
     )
     for warning in fitted.warnings:
         st.warning(warning, icon=":material/warning:")
+
+
+def judged(found: pd.DataFrame, fitted: QCThresholds) -> list[str]:
+    """Criteria that decide here: selected, measurable, and measured."""
+    return [c for c in fitted.judged if found[f"fails_{c}"].notna().any()]
 
 
 def doublet_button(choices: Choices) -> None:
     """Offer to look for doublets where that has not happened."""
     if quality.doublets_missing(choices):
         st.button(
-            "Look for doublets", icon=":material/join:", on_click=quality.ask_for_doublets,
+            "Look for doublets too", icon=":material/join:", on_click=quality.ask_for_doublets,
             args=(choices,),
-            help="Runs Scrublet on every batch; takes from seconds to a few minutes.",
+            help="Doublets are not counted yet. This runs Scrublet on every batch, which takes "
+            "from seconds to a few minutes.",
         )  # fmt: skip
 
 
@@ -100,7 +106,7 @@ def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> 
     beside = None
     if store.run(choices) is not None:
         beside = _generated_beside(choices, fitted)
-    shown = [c for c in CRITERIA if fitted[c].measurable]
+    shown = [c for c in CRITERIA if found[f"fails_{c}"].notna().any()]
     rows = []
     for start in range(0, len(shown), 3):
         for column, criterion in zip(st.columns(3), shown[start : start + 3], strict=False):
@@ -119,25 +125,28 @@ def _violin(
 ) -> pd.DataFrame:
     name, unit = NAMES[criterion]
     threshold = fitted[criterion]
-    generable = beside is not None and criterion in fitted.generable
-    if generable and beside is not None:
+    drawn = criterion == "umi_counts"  # generated cells have it, but by construction
+    if beside is not None and (drawn or criterion in fitted.generable):
         # The same measure on both sides: over the modelled genes, with its own threshold.
-        threshold = fitted.generated[criterion]
+        threshold = threshold if drawn else fitted.generated[criterion]
         curves = densities(beside.rename(columns={criterion: "value"}), "value", "source")
-        failed = beside.loc[beside["source"] == "observed", f"fails_{criterion}"]
+        observed = beside["source"] == "observed"
+        failed = (
+            found[f"fails_{criterion}"] if drawn else beside.loc[observed, f"fails_{criterion}"]
+        )
     else:
         curves = quality.curves(choices, criterion)
         failed = found[f"fails_{criterion}"]
     line = 0.5 if criterion == "doublet" else threshold.threshold
     fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f} % fail", unit=unit,
                   threshold=line, fails=threshold.side)  # fmt: skip
-    st.plotly_chart(
-        fig, key=f"violin_{criterion}", config=config(f"qc_{criterion}"),
+    figure(
+        fig, f"qc_{criterion}",
         alt=f"{name} of the cells; {int(failed.sum())} of {failed.notna().sum()} observed cells "
         f"fail.",
     )  # fmt: skip
-    if beside is not None and not generable:
-        st.caption(f"Observed only: {fitted.not_generable[criterion]}")
+    if beside is not None and criterion in fitted.not_generable:
+        st.caption(f"Not judged on generated cells: {fitted.not_generable[criterion]}")
     return curves.assign(criterion=criterion, threshold=line)
 
 
@@ -169,6 +178,7 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
         shown, hide_index=True, key="thresholds",
         column_config={
             "side": st.column_config.TextColumn("fails when", help="low: below the threshold"),
+            "values_from": "values from, or why there are none",
             "n_judged": "cells judged", "n_fail": "cells that fail",
             "threshold": st.column_config.NumberColumn(format="%.4g"),
             "median": st.column_config.NumberColumn(format="%.4g"),
@@ -180,13 +190,13 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
 
 def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:
     """Which criteria fail together."""
-    judged = fitted.judged
-    table = summaries.overlap(found, judged)
+    counted = tuple(judged(found, fitted))
+    table = summaries.overlap(found, counted)
     if table.empty:
         st.info(f"No cell fails any criterion at k = {fitted.mad:g}: there is no artifact to see.")
         return
-    named = table.rename(columns={c: criterion_label(c) for c in judged})
-    labels = [criterion_label(c) for c in judged]
+    named = table.rename(columns={c: criterion_label(c) for c in counted})
+    labels = [criterion_label(c) for c in counted]
     figure_with_table(
         overlap_bars(named, labels, title="Failing cells by the set of criteria they fail"),
         named, "quality_overlap",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cradle.data.catalogue import DATASETS, locate
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +92,6 @@ def _predictor(path: str, stamp: float) -> Any:
 
 
 def _stamp(source: str | Path) -> float:
-    """Changes when the file does; names of the catalogue never change their content."""
-    path = Path(source)
-    return path.stat().st_mtime if path.exists() else 0.0
+    """Changes when the file behind a catalogue name or path does."""
+    path = locate(str(source)) if str(source) in DATASETS else Path(source)
+    return path.stat().st_mtime if path is not None and path.exists() else 0.0

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
+from cradle.evaluation.quality import wilson_interval
 
 
 def counts(found: pd.DataFrame, fitted: QCThresholds) -> pd.DataFrame:
@@ -36,8 +37,7 @@ def counts(found: pd.DataFrame, fitted: QCThresholds) -> pd.DataFrame:
                 "mad": threshold.mad,
                 "n_judged": len(judged),
                 "n_fail": int(judged.sum()),
-                "reason": threshold.reason,
-                "source": threshold.source,
+                "values_from": threshold.source or threshold.reason,
             }
         )
     return pd.DataFrame(rows)
@@ -68,21 +68,13 @@ def rate_table(names: Iterable[str], passed: np.ndarray, n: np.ndarray) -> pd.Da
     DataFrame
         name, rate, low, high (percent), n (cells).
     """
-    low, high = wilson(passed, n)
+    bounds = [wilson_interval(int(k), int(of)) for k, of in zip(passed, n, strict=True)]
+    low, high = np.array(bounds).reshape(-1, 2).T
     table = pd.DataFrame(
         {"name": list(names), "rate": 100 * passed / n, "low": 100 * low, "high": 100 * high,
          "n": n}
     )  # fmt: skip
     return table.sort_values("rate", kind="stable", ignore_index=True)
-
-
-def wilson(passed: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95 % Wilson interval of a rate, as shares."""
-    z = 1.959963984540054
-    rate = passed / n
-    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return centre - half, centre + half
 
 
 def composition(perturbation: pd.Series[str], split: pd.Series[str]) -> pd.DataFrame:

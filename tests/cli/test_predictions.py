@@ -61,17 +61,20 @@ def test_generate_refuses_what_the_model_cannot_express(cli, refused, run_folder
     assert not (tmp_path / "c.h5ad").exists()
 
 
-def test_effects_table_has_a_row_for_every_perturbation_and_gene(cli, run_folder, tmp_path):
+def test_effects_table_has_a_row_for_every_perturbation_gene_and_split(cli, run_folder, tmp_path):
     outcome = cli("effects", run_folder, "--out", tmp_path / "effects.csv", "--json")
     assert outcome.code == 0, outcome.err
     table = pd.read_csv(tmp_path / "effects.csv")
     assert list(table.columns) == ["perturbation", "gene", "observed", "predicted", "lower",
                                    "upper", "split", "support"]  # fmt: skip
-    assert len(table) == 11 * 300
+    assert table["perturbation"].nunique() == 11
+    assert (table.groupby(["perturbation", "split"])["gene"].nunique() == 300).all()
+    assert not table.duplicated(["perturbation", "gene", "split"]).any()
     assert set(table["support"]) <= {"seen", "held-out combination", "gene never seen"}
     assert (table["lower"] <= table["upper"]).all()
     known = pd.read_csv(run_folder / "perturbations.csv").set_index("perturbation")["held_out"]
     assert (table["split"].eq("test") == table["perturbation"].map(known)).all()
+    assert table["support"].eq("seen").ne(table["perturbation"].map(known)).all()
 
 
 def test_evaluate_prints_the_agreed_form(cli, run_folder):

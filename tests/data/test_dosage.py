@@ -58,7 +58,7 @@ def test_dosage_rows_sum_to_the_number_of_genes(sets: list[set[str]]) -> None:
 
 
 def test_a_gene_without_a_column_is_refused() -> None:
-    with pytest.raises(InputError, match="'KLF2'.*KLF1"):
+    with pytest.raises(InputError, match=r"'KLF2'.*KLF1"):
         dosage_rows(["KLF2"], GENES)
 
 

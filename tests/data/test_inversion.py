@@ -85,6 +85,22 @@ def test_what_is_not_exact_is_refused(counts) -> None:
             invert_log1p(values, reported)
 
 
+def test_counts_that_are_not_whole_are_refused(counts) -> None:
+    corrected = counts.copy()
+    corrected[:, 1] = 1.25
+    with pytest.raises(InputError, match=r"counts that are not whole, such as 1\.25"):
+        invert_log1p(logged(corrected, counts.sum(axis=1) + 5_000), counts.sum(axis=1) + 5_000)
+    corrected[:, 1] = 1 + np.sqrt(2)
+    with pytest.raises(InputError, match="40 cells without any whole solution"):
+        invert_log1p(logged(corrected, corrected.sum(axis=1)))
+    with pytest.raises(InputError, match="totals that are not whole"):
+        invert_log1p(logged(counts, counts.sum(axis=1) + 0.5), counts.sum(axis=1) + 1)
+
+
+def test_nothing_but_empty_cells_stays_so() -> None:
+    assert invert_log1p(sp.csr_matrix((3, 4)), np.ones(3)).nnz == 0
+
+
 def test_norman_comes_back_as_its_counts(real_data) -> None:
     logged_cells = anndata.read_h5ad(real_data("norman2019_devel_lognorm.h5ad"))
     expected = anndata.read_h5ad(real_data("norman2019_subset.h5ad")).X

@@ -16,7 +16,8 @@ def test_every_separator_is_read(pair: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["A+ctrl", "ctrl+A", "ctrl_A", "A_ctrl", "A,NT", "non-targeting|A", "A_sg2", "A-sgRNA1"]
+    "label",
+    ["A+ctrl", "ctrl+A", "ctrl_A", "A_ctrl", "A,NT", "non-targeting|A", "A_sg2", "A-sgRNA1"],
 )
 def test_a_single_gene_is_found_in_its_spellings(label: str) -> None:
     assert label_map([*SINGLES, label])[label] == "A"

@@ -31,7 +31,9 @@ def tally(perturbation: pd.Series, split: pd.Series) -> dict[str, tuple[int, int
     table = pd.crosstab(perturbation, split.astype(str)).reindex(
         columns=["train", "val", "test"], fill_value=0
     )
-    return {str(label): tuple(row) for label, row in zip(table.index, table.to_numpy(), strict=True)}
+    return {
+        str(label): tuple(row) for label, row in zip(table.index, table.to_numpy(), strict=True)
+    }
 
 
 def test_a_combination_screen_holds_combinations_out_and_splits_the_rest() -> None:

@@ -59,7 +59,9 @@ def test_expected_log2_equals_the_sum_over_all_counts(likelihood):
             logits = (size * SHARES[g]).log() - LOG_THETA[g]
             probability = NegativeBinomial(theta[g], logits=logits).log_prob(x).exp()
             exact = (probability * torch.log2(1 + 1e4 * x / size)).sum()
-            assert likelihood.expected_log2_cp10k()[0, i, g] == pytest.approx(float(exact), abs=2e-4)
+            assert likelihood.expected_log2_cp10k()[0, i, g] == pytest.approx(
+                float(exact), abs=2e-4
+            )
 
 
 def test_expected_log2_in_single_precision(likelihood):

@@ -1,5 +1,7 @@
 """Names from files stay names."""
 
+import re
+
 import pytest
 
 from cradle.ui.labels import MAX_LABEL, safe_label, safe_text
@@ -20,7 +22,8 @@ def test_ordinary_names_are_unchanged(name: str) -> None:
 def test_markup_characters_are_replaced(name: str) -> None:
     shown = safe_label(name)
     assert shown != name
-    assert not set(shown) & set("[]<>`*$~!:\\#&{}|@")
+    assert not set(shown) & set("[]<>`*$~!\\#&{}|@")
+    assert not re.search(r":\S", shown)
     assert "www." not in shown
     assert "__" not in shown
 

@@ -1,0 +1,89 @@
+"""A standard dataset made ready for training: split, genes, thresholds, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from cradle.data.genes import select_genes
+from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
+from cradle.data.qc_genes import HbGenes
+from cradle.data.schema import check
+from cradle.data.splits import split_cells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+#: Up to this many genes all are modelled; above, as many highly variable ones.
+MAX_GENES = 5000
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A dataset made ready for training.
+
+    Parameters
+    ----------
+    adata
+        Modelled genes, with ``split`` and the QC columns in ``obs``.
+    thresholds
+        Fitted on the training cells.
+    """
+
+    adata: AnnData
+    thresholds: QCThresholds
+
+
+def prepare(
+    adata: AnnData,
+    *,
+    mad: float = 3.0,
+    criteria: Sequence[str] | None = None,
+    split_seed: int = 0,
+    test_combinations: Sequence[str] | None = None,
+    n_top_genes: int | Literal["all"] | None = None,
+    hemoglobin_regex: bool = False,
+) -> Screen:
+    """Split the cells, select genes, fit the thresholds on training cells and flag all cells.
+
+    Parameters
+    ----------
+    adata
+        Standard form. A ``split`` that it already has is kept, unless
+        ``test_combinations`` are given.
+    mad
+        Threshold k, in median absolute deviations.
+    criteria
+        QC criteria that count as artifact; ``None`` = all six.
+    n_top_genes
+        Highly variable genes to model; ``None`` = all up to ``MAX_GENES``.
+
+    Raises
+    ------
+    InputError
+        The dataset violates its contract, or an argument is out of range.
+    """
+    check(adata)
+    if "split" not in adata.obs or test_combinations:
+        adata = adata.copy()
+        adata.obs["split"] = split_cells(
+            adata.obs["perturbation"], seed=split_seed, test_combinations=test_combinations
+        )
+    train = (adata.obs["split"] == "train").to_numpy()
+    if n_top_genes is None:
+        n_top_genes = MAX_GENES if adata.n_vars > MAX_GENES else "all"
+    modelled = select_genes(adata, n_top_genes, train=train)
+    hb_genes: HbGenes = "reference" if hemoglobin_regex else "listed"
+    metrics = cell_metrics(adata, hb_genes=hb_genes)
+    thresholds = fit_thresholds(
+        adata,
+        mad=mad,
+        criteria=tuple(criteria or CRITERIA),
+        train=train,
+        genes=modelled.var_names,
+        metrics=metrics,
+        hb_genes=hb_genes,
+    )
+    flagged = annotate(adata, thresholds, metrics=metrics)
+    return Screen(flagged[:, modelled.var_names].copy(), thresholds)

@@ -1,0 +1,144 @@
+"""What a reader does on the pages: thresholds, criteria, generation, maps, genes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cradle.data import qc
+from cradle.data.sources import load
+from cradle.ui import quality
+
+Open = Callable[..., AppTest]
+
+
+def _metric(app: AppTest, label: str) -> str:
+    return str(next(m.value for m in app.metric if m.label == label))
+
+
+def _calm(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception[0].value
+    assert not [box.value for box in app.warning if "What to do" in box.value]
+    return app
+
+
+def test_counts_move_with_the_threshold(demo: Path, open_page: Open) -> None:
+    app = open_page("quality_control")
+    strict = int(_metric(app, "Cells that fail").replace(",", ""))
+    app.sidebar.segmented_control(key="mad").set_value("5").run()
+    lax = int(_metric(_calm(app), "Cells that fail").replace(",", ""))
+    assert 0 <= lax < strict
+    assert any("trained at k = 3" in box.value for box in app.info)
+
+
+def test_counts_are_those_of_the_thresholds(demo: Path, open_page: Open) -> None:
+    app = open_page("quality_control")
+    adata = load(demo / "demo.h5ad")
+    from cradle.runs import Run
+
+    fitted = Run.load(demo / "runs" / "demo").thresholds
+    metrics = qc.cell_metrics(adata, doublets=False)
+    fails = qc.apply_thresholds(metrics, fitted)["qc_fail"].sum()
+    assert _metric(app, "Cells that fail") == f"{fails:,}"
+
+
+def test_a_link_restores_the_view(demo: Path, open_page: Open) -> None:
+    app = _calm(open_page("quality_control", mad="custom", k="7.5", criteria=["UMI counts"]))
+    assert app.sidebar.number_input(key="k").value == 7.5
+    assert app.sidebar.multiselect(key="criteria").value == ["umi_counts"]
+    assert any("k = 7.5 MAD" in text.value for text in app.caption)
+
+
+def test_a_criterion_can_be_left_out(demo: Path, open_page: Open) -> None:
+    app = open_page("quality_control")
+    before = int(_metric(app, "Cells that fail").replace(",", ""))
+    kept = ["umi_counts", "genes_detected", "ribo_percent", "doublet"]
+    app.sidebar.multiselect(key="criteria").set_value(kept).run()
+    assert int(_metric(_calm(app), "Cells that fail").replace(",", "")) < before
+
+
+def test_nothing_is_measured_twice(
+    demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[bool] = []
+    measure = quality.cell_metrics
+
+    def counted(*args: object, **kwargs: object) -> object:
+        calls.append(True)
+        return measure(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(quality, "cell_metrics", counted)
+    for page in ("overview", "quality_control", "quality_control", "overview"):
+        open_page(page)
+    assert len(calls) == 1
+
+
+def test_generated_cells_stand_beside_observed_ones(demo: Path, open_page: Open) -> None:
+    app = open_page("quality_control")
+    app.toggle(key="beside").set_value(True).run()
+    _calm(app)
+
+
+@pytest.mark.parametrize("artifact", ["off", "on", "twins"])
+def test_generate_shows_support_rates_and_genes(demo: Path, open_page: Open, artifact: str) -> None:
+    app = open_page("generate")
+    gene = app.multiselect(key="genes").options[0]
+    app.multiselect(key="genes").set_value([gene])
+    app.segmented_control(key="artifact").set_value(artifact)
+    app.number_input(key="n_cells").set_value(50)
+    app.button[0].click().run()
+    _calm(app)
+    labels = [m.label for m in app.metric]
+    states = ["off", "on"] if artifact == "twins" else [artifact]
+    assert labels == ["Pass QC: observed", *(f"Pass QC: artifact {s}" for s in states)]
+    assert any(gene in text.value for text in app.subheader)
+
+
+def test_generate_without_cells_says_so(no_cells: Path, open_page: Open) -> None:
+    app = open_page("generate")
+    app.number_input(key="n_cells").set_value(30)
+    app.button[0].click().run()
+    _calm(app)
+    assert any("not on this machine" in box.value for box in app.info)
+
+
+def test_map_is_computed_on_request_only(demo: Path, open_page: Open) -> None:
+    app = open_page("embeddings")
+    assert any("Compute the map" in box.value for box in app.info)
+    app.segmented_control(key="method").set_value("PCA")
+    app.number_input(key="n_generated").set_value(20)
+    app.button[0].click().run()
+    _calm(app)
+    assert any(m.label.startswith("Mixing") for m in app.metric)
+    for colour in ("perturbation", "qc_fail", "mt_percent", "gene"):
+        app.selectbox(key="colour").set_value(colour).run()
+        _calm(app)
+
+
+def test_selected_cells_get_composition_and_genes(demo: Path, open_page: Open) -> None:
+    app = open_page("embeddings")
+    app.segmented_control(key="method").set_value("PCA")
+    app.number_input(key="n_generated").set_value(20)
+    app.button[0].click().run()
+    app.session_state["map_selection"] = list(range(40))
+    _calm(app.run())
+    assert any("40 of " in text.value for text in app.markdown)
+
+
+def test_effects_of_one_perturbation_and_one_gene(demo: Path, open_page: Open) -> None:
+    app = open_page("treatment_effects")
+    app.selectbox(key="perturbation").select_index(1).run()
+    app.selectbox(key="gene").select_index(0).run()
+    app.toggle(key="gene_cells").set_value(True).run()
+    _calm(app)
+    for baseline in ("additive", "control_mean"):
+        app.selectbox(key="baseline").set_value(baseline).run()
+        _calm(app)
+
+
+@pytest.mark.parametrize(("key", "value"), [("side", "passing"), ("reference", "perturbed")])
+def test_effects_in_other_terms(demo: Path, open_page: Open, key: str, value: str) -> None:
+    app = open_page("treatment_effects")
+    app.segmented_control(key=key).set_value(value).run()
+    _calm(app)

@@ -1,0 +1,79 @@
+"""Every page in every state: demo, without a run, without cells, broken, and with nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cradle.ui.navigation import PAGES
+
+Open = Callable[..., AppTest]
+
+NAMES = [Path(spec.file).stem for spec in PAGES.values()]
+FAILED = "could not be drawn"
+
+
+def _boxes(app: AppTest) -> list[str]:
+    assert not app.exception, app.exception[0].value
+    return [box.value for box in app.warning]
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_demo_draws_every_page_and_says_simulated(demo: Path, open_page: Open, page: str) -> None:
+    app = open_page(page)
+    assert not [box for box in _boxes(app) if FAILED in box or "What to do" in box]
+    assert app.title[0].value in {spec.title for spec in PAGES.values()}
+    assert any("simulated" in str(text.value) for text in app.markdown)
+    assert app.sidebar.selectbox(key="dataset").value == "demo"
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_without_a_run_every_page_says_what_to_do(no_run: Path, open_page: Open, page: str) -> None:
+    app = open_page(page)
+    boxes = _boxes(app)
+    assert not [box for box in boxes if FAILED in box]
+    if page in ("generate", "treatment_effects"):
+        assert "needs a trained model" in boxes[0]
+        assert "What to do: " in boxes[0]
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_run_without_cells_shows_what_it_stored(no_cells: Path, open_page: Open, page: str) -> None:
+    app = open_page(page)
+    assert not [box for box in _boxes(app) if FAILED in box or "What to do" in box]
+    assert app.sidebar.selectbox(key="dataset").value == "norman_subset"
+    if page in ("data", "quality_control"):
+        assert any("not on this machine" in box.value for box in app.info)
+
+
+@pytest.mark.parametrize("page", [name for name in NAMES if name != "methods"])
+def test_broken_run_is_named_and_nothing_is_raised(
+    broken: Path, open_page: Open, page: str
+) -> None:
+    boxes = _boxes(open_page(page))
+    assert any("Found: " in box and "What to do: " in box for box in boxes)
+    assert not [box for box in boxes if "Traceback" in box]
+
+
+@pytest.mark.parametrize("page", NAMES)
+@pytest.mark.usefixtures("nothing")
+def test_nothing_at_all_is_an_empty_state(open_page: Open, page: str) -> None:
+    boxes = _boxes(open_page(page))
+    assert "There is no dataset to show." in boxes[0]
+
+
+def test_unexpected_errors_show_a_reference_and_no_details(
+    demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cradle.ui import glance
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(glance, "dataset", fail)
+    boxes = _boxes(open_page("overview"))
+    assert FAILED in boxes[0]
+    assert "secret detail" not in boxes[0]
+    reference = boxes[0].split("Reference: ")[1][:8]
+    assert any(reference in record.getMessage() and record.exc_info for record in caplog.records)

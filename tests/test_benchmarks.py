@@ -1,0 +1,43 @@
+"""The benchmark measures what it says."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import step
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    for name, value in {"N_BATCHES": 2, "MATRIX": 64, "WARM_UP": 0, "ROUNDS": 1}.items():
+        monkeypatch.setattr(step, name, value)
+
+
+def test_a_tenth_of_the_counts_is_above_zero(quick):
+    counts = step.screen().train_set.cells.counts
+    assert counts.shape == (2 * 512, 2000)
+    assert counts.nnz / (2 * 512 * 2000) == pytest.approx(0.1, abs=0.005)
+
+
+def test_the_numerator_counts_the_matrices_of_encoder_and_decoder(quick):
+    # inputs [x, z_p, z_a] -> 400 -> location and scale; [z_b, z_p, z_a] -> 400 -> 400 -> genes + 1
+    encoder = (2000 + 200 + 200) * 400 + 400 * 2 * 200
+    decoder = 3 * 200 * 400 + 400 * 400 + 400 * 2001
+    assert step.matrix_weights(step.trained_module(step.screen())) == encoder + decoder
+
+
+def test_counterparts_are_part_of_every_batch(quick):
+    batches = step._batches(step.screen())
+    assert all((batch.counterparts.row >= 0).any() for batch in batches)
+
+
+def test_report_has_the_agreed_form(quick, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "step", "--json"])
+    command.main()
+    report = json.loads(capsys.readouterr().out)
+    assert set(report) == {"subject", "figures", "ratios"}
+    assert report["subject"] == "step"
+    assert report["ratios"]["matmul_fraction"] > 0
+    assert report["figures"]["cells_per_second"] > 0

@@ -1,0 +1,147 @@
+"""From a screen to a run directory: what is in it, and what must never be."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cradle.errors import InputError
+from cradle.evaluation.moments import Moments
+from cradle.fitting import fit, perturbation_table, prepare
+from cradle.runs import Run
+
+QUICK = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 3e-3}
+FILES = {
+    "config.json", "weights.safetensors", "genes.csv", "perturbations.csv", "thresholds.json",
+    "split.csv.gz", "history.csv", "provenance.json", "library_sizes.csv",
+    "observed_effects.csv", "metrics.json", "resume", "DONE",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(_small_screen, tmp_path_factory):
+    return fit(
+        _small_screen.copy(),
+        "cradle_vae",
+        QUICK,
+        out=tmp_path_factory.mktemp("runs") / "run",
+        epochs=3,
+    )
+
+
+def test_the_run_directory_holds_what_the_interface_says(run):
+    assert {p.name for p in run.path.iterdir()} >= FILES
+    assert run.provenance["data"]["hash"] == run.config["data_hash"]
+    assert run.provenance["data"]["simulated"] is True
+    assert {"torch", "cradle", "python"} <= run.provenance["versions"].keys()
+
+
+def test_tables_agree_with_the_cells(run, screen):
+    cells = screen.obs.join(run.split.rename("split"))
+    table = run.perturbations.set_index("perturbation")
+    for label, row in table.iterrows():
+        here = cells[cells["perturbation"] == label]
+        for split in ("train", "val", "test"):
+            assert row[f"n_{split}"] == (here["split"] == split).sum()
+    assert set(run.held_out) == set(table.index[(table["n_train"] == 0) & (table["n_test"] > 0)])
+    assert len(run.held_out) >= 1
+    assert run.library_sizes["artifact"].isin([0, 1]).all()
+    assert len(run.library_sizes) == (cells["split"] == "train").sum()
+
+
+def test_support_follows_the_split(run):
+    assert run.support(run.held_out[0]) == "held-out combination"
+    seen = run.perturbations.query("n_train > 0 and perturbation != 'control'")["perturbation"]
+    assert run.support(seen.iloc[0]) == "seen"
+
+
+def test_changing_held_out_cells_changes_nothing_that_is_fitted(screen, tmp_path):
+    """Thresholds, genes, encoder statistics, counterfactuals, weights: all from training cells."""
+    first = fit(screen, "cradle_vae", QUICK, out=tmp_path / "first", epochs=2)
+    split = first.split.reindex(screen.obs_names)
+    changed = screen.copy()
+    changed.X = changed.X.tolil()
+    test = np.flatnonzero((split == "test").to_numpy())
+    changed.X[test, 0] = 500
+    changed.X = changed.X.tocsr()
+    changed.obs["library_size"] = np.asarray(changed.X.sum(1)).ravel()
+    second = fit(changed, "cradle_vae", QUICK, out=tmp_path / "second", epochs=2)
+    for name in ("thresholds.json", "genes.csv", "library_sizes.csv", "history.csv"):
+        assert (first.path / name).read_bytes() == (second.path / name).read_bytes(), name
+    weights = [(r.path / "weights.safetensors").read_bytes() for r in (first, second)]
+    assert weights[0] == weights[1]
+
+
+def test_passing_trains_on_passing_cells_only(screen, tmp_path):
+    run = fit(screen, "cradle_vae", QUICK, out=tmp_path / "run", epochs=1, train_cells="passing")
+    assert (run.library_sizes["artifact"] == 0).all()
+    assert run.passing_only
+
+
+def test_a_baseline_is_a_run_too(screen, tmp_path):
+    run = fit(screen, "additive", out=tmp_path / "run")
+    pooled = Moments.load(run.path / "moments.safetensors").pool(splits=["train"])
+    means = dict(zip(pooled.labels, pooled.mean, strict=True))
+    pair = run.held_out[0]
+    a, b = pair.split("+")
+    expected = means[a] + means[b] - 2 * means["control"]
+    np.testing.assert_allclose(run.predictor().treatment_effects([pair]).mean[0], expected)
+    assert run.history.empty
+
+
+def test_a_run_is_never_written_over(run, screen):
+    with pytest.raises(InputError, match="in use"):
+        fit(screen, "additive", out=run.path)
+    with pytest.raises(InputError, match="other arguments"):
+        fit(screen, "additive", out=run.path, resume=True)
+    again = fit(screen, "cradle_vae", QUICK, out=run.path, epochs=3, resume=True)
+    assert again.config == run.config
+
+
+def test_damaged_runs_are_refused_by_name(run, tmp_path):
+    import shutil
+
+    with pytest.raises(InputError, match="no run"):
+        Run.load(tmp_path)
+    for name, content in {
+        "weights.safetensors": b"nonsense",
+        "config.json": b"{",
+        "genes.csv": None,
+        "thresholds.json": b"[]",
+    }.items():
+        copy = tmp_path / name.replace(".", "_")
+        shutil.copytree(run.path, copy)
+        (copy / name).unlink() if content is None else (copy / name).write_bytes(content)
+        with pytest.raises(InputError):
+            Run.load(copy).predictor()
+
+
+def test_weights_of_another_network_are_refused(run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["settings"]["n_latent"] = 9
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="do not fit"):
+        Run.load(copy).predictor()
+
+
+def test_the_split_of_a_file_is_kept(screen):
+    own = screen.copy()
+    own.obs["split"] = pd.Categorical(np.where(np.arange(own.n_obs) % 4, "train", "val"))
+    assert (prepare(own).adata.obs["split"] == own.obs["split"]).all()
+
+
+def test_counterparts_need_a_passing_cell_of_the_same_perturbation():
+    cells = pd.DataFrame(
+        {
+            "perturbation": ["A", "A", "B", "B", "control"],
+            "split": ["train"] * 4 + ["test"],
+            "qc_fail": [True, False, True, True, False],
+        }
+    )
+    table = perturbation_table(cells).set_index("perturbation")
+    assert table["n_counterparts"].to_dict() == {"A": 1, "B": 0, "control": 0}

@@ -1,0 +1,93 @@
+"""Training: it stops at what it cannot count, and an interruption leaves no trace."""
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+
+from cradle.errors import InputError
+from cradle.fitting import fit
+from cradle.models.registry import MODELS
+from cradle.runs import Run, read_tensors
+from cradle.training import NonFiniteLossError, PerturbationTraining, Progress
+
+QUICK = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 3e-3}
+
+
+class KillError(Exception):
+    """Stands for a kill."""
+
+
+def test_non_finite_loss_names_the_term(screen, tmp_path):
+    broken = screen.copy()
+    with pytest.raises(NonFiniteLossError, match=r"reconstruction.*step|step.*reconstruction"):
+        fit(broken, "cradle_vae", {**QUICK, "learning_rate": 1e8}, out=tmp_path / "run", epochs=5)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(screen, tmp_path, monkeypatch):
+    monkeypatch.setattr("cradle.resuming.EVERY_SECONDS", 0.0)
+    whole = fit(screen, "cradle_vae", QUICK, out=tmp_path / "whole", epochs=6)
+
+    def stop_after_three(progress: Progress) -> None:
+        if progress.epoch == 3:
+            raise KillError
+
+    with pytest.raises(KillError):
+        fit(screen, "cradle_vae", QUICK, out=tmp_path / "cut", epochs=6, progress=stop_after_three)
+    with pytest.raises(InputError, match="incomplete"):
+        Run.load(tmp_path / "cut")
+    resumed = fit(screen, "cradle_vae", QUICK, out=tmp_path / "cut", epochs=6, resume=True)
+
+    a, b = (read_tensors(r.path / "weights.safetensors") for r in (whole, resumed))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    pd.testing.assert_frame_equal(whole.history, resumed.history)
+
+
+def test_early_stopping_keeps_the_best_weights(screen, tmp_path):
+    settings = {**QUICK, "learning_rate": 0.02, "patience": 3}
+    run = fit(screen, "cradle_vae", settings, out=tmp_path / "run", epochs=200)
+    history = run.history
+    best = history["val_elbo"].idxmax()
+    assert len(history) < 200
+    assert len(history) - 1 - best == 3
+    # the weights on disk are those of the best epoch: they reproduce its validation ELBO
+    from cradle.data.loading import CellDataModule, Cells
+    from cradle.fitting import prepare
+
+    cells = prepare(screen).adata
+    labels = sorted(cells.obs.loc[cells.obs["split"] == "train", "perturbation"].unique())
+    sets = [
+        Cells.from_anndata(
+            cells[((cells.obs["split"] == split) & cells.obs["perturbation"].isin(labels))],
+            labels,
+            run.perturbed_genes,
+        )
+        for split in ("train", "val")
+    ]
+    data = CellDataModule(*sets, batch_size=128, seed=0, max_counterparts=50, both_directions=False)
+    predictor = run.predictor()
+    module = PerturbationTraining(predictor.model, predictor.model.config, len(sets[0]), 0.0)
+    total = 0.0
+    with torch.no_grad():
+        for batch in data.val_dataloader():
+            torch.manual_seed(0)
+            total += module.objective(batch).elbo.item() * len(batch.counts)
+    assert math.isclose(total / len(sets[1]), history["val_elbo"][best], rel_tol=1e-5)
+
+
+def test_same_seed_same_run_other_seed_another(screen, tmp_path):
+    elbo = [
+        fit(screen, "cradle_vae", QUICK, out=tmp_path / str(i), seed=seed, epochs=2)
+        .history["val_elbo"]
+        .to_list()
+        for i, seed in enumerate((0, 0, 1))
+    ]
+    assert elbo[0] == elbo[1] != elbo[2]
+
+
+def test_training_improves_the_bound_of_every_network(screen, tmp_path):
+    for name in (n for n, row in MODELS.items() if row.generates):
+        settings = {**QUICK, "counterfactual_weight": 0.5} if name == "cradle_vae" else QUICK
+        elbo = fit(screen, name, settings, out=tmp_path / name, epochs=6).history["val_elbo"]
+        assert elbo.iloc[-1] > elbo.iloc[0], name

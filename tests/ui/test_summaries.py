@@ -1,0 +1,47 @@
+"""Counts and rates against counting by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from cradle.ui import summaries
+
+
+def test_pass_rates_are_counts_with_wilson_intervals() -> None:
+    fails = pd.Series([False, True, False, False, False, True])
+    labels = pd.Series(["A", "A", "A", "A", "B", "B"])
+    table = summaries.pass_rates(fails, labels).set_index("name")
+    assert list(table.index) == ["B", "A"]
+    assert table.loc["A", "rate"] == 75.0
+    low, high = proportion_confint(3, 4, method="wilson")
+    assert table.loc["A", ["low", "high"]].tolist() == pytest.approx([100 * low, 100 * high])
+
+
+def test_overlap_counts_exact_sets() -> None:
+    flags = pd.DataFrame({"fails_a": [1, 1, 0, 1, 0], "fails_b": [0, 1, 0, np.nan, 1]}, dtype=float)
+    table = summaries.overlap(flags, ("a", "b"))
+    sets = {(row.a, row.b): row.n_cells for row in table.itertuples()}
+    assert sets == {(True, False): 2, (True, True): 1, (False, True): 1}
+    assert table["n_cells"].is_monotonic_decreasing
+
+
+def test_overlap_of_passing_cells_is_empty() -> None:
+    assert summaries.overlap(pd.DataFrame({"fails_a": [0.0, 0.0]}), ("a",)).empty
+
+
+def test_composition_from_cells_and_from_a_run_agree() -> None:
+    cells = pd.DataFrame(
+        {"perturbation": ["A"] * 3 + ["A+B"] * 2 + ["control"],
+         "split": ["train", "train", "val", "test", "test", "train"]}
+    )  # fmt: skip
+    stored = pd.DataFrame(
+        {"perturbation": ["A", "A+B", "control"], "n_train": [2, 0, 1], "n_val": [1, 0, 0],
+         "n_test": [0, 2, 0]}
+    )  # fmt: skip
+    direct = summaries.composition(cells["perturbation"], cells["split"])
+    pd.testing.assert_frame_equal(direct, summaries.stored_composition(stored))
+    assert direct.drop_duplicates("perturbation")["kind"].tolist() == [
+        "single", "combination", "control",
+    ]  # fmt: skip
+    assert direct["n_cells"].sum() == len(cells)
