@@ -104,6 +104,7 @@ def fit(
         history = _train(out, screen, spec, settings, request, train_cells, seed, progress)
     else:
         write_json(out / "config.json", {**request, "settings": {}})
+        write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
         history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
     write_frame(out / "history.csv", history)
     _write_provenance(out, adata, request, time.time() - started)

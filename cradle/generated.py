@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from cradle.errors import InputError
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
     from anndata import AnnData
 
     from cradle.data.qc import QCThresholds
+
+
+ArtifactSwitch = Literal["off", "on", "twins"]
+
+
+def check_request(n_cells: int, artifact: str, library_size: float | None) -> None:
+    """Refuse numbers of cells, switches and library sizes that make no sense (InputError)."""
+    if not 1 <= n_cells <= 1_000_000:
+        raise InputError(
+            "The number of cells is out of range.", f"{n_cells}.", "Ask for 1 to 1,000,000."
+        )
+    if artifact not in ("off", "on", "twins"):
+        raise InputError(
+            "The artifact switch has no such position.", repr(artifact), "Use off, on or twins."
+        )
+    if library_size is not None and not 1 <= library_size <= 1e7:
+        raise InputError(
+            "The library size is out of range.",
+            f"{library_size}.",
+            "Give 1 to 10,000,000 counts.",
+        )
 
 
 def generated_cells(

@@ -18,7 +18,7 @@ from cradle.data.dosage import dosage_rows, parse_query
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
-from cradle.generated import generated_cells
+from cradle.generated import ArtifactSwitch, check_request, generated_cells
 from cradle.models.base import Latents, PerturbationVAE
 from cradle.nn.likelihoods import GammaPoisson, sample_coupled
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from cradle.data.qc import QCThresholds
 
-ArtifactSwitch = Literal["off", "on", "twins"]
 N_DRAWS = 32  # posterior draws of the global variables
 CHUNK = 1024  # cells decoded at once
 
@@ -97,12 +96,14 @@ class Predictor:
             A gene is unknown to the model, a number is out of range, or the model has no
             artifact to switch on.
         """
-        label = self._checked(query, n_cells, artifact, library_size)
+        label = parse_query(query, self.perturbed_genes)
+        check_request(n_cells, artifact, library_size)
+        if artifact != "off":
+            self._needs_artifact()
         rng = np.random.default_rng(seed)
-        generator = torch.Generator().manual_seed(seed)
         sizes = self._sizes(n_cells, failed=artifact == "on", fixed=library_size, rng=rng)
         states = {"off": [0.0], "on": [1.0], "twins": [0.0, 1.0]}[artifact]
-        counts, means = self._sample(label, sizes, states, generator)
+        counts, means = self._sample(label, sizes, states, seed)
         cells = generated_cells(
             counts,
             means,
@@ -214,24 +215,6 @@ class Predictor:
         result.layers["reconstruction"] = np.concatenate(own)
         return result
 
-    def _checked(self, query: str, n_cells: int, artifact: str, size: float | None) -> str:
-        label = parse_query(query, self.perturbed_genes)
-        if not 1 <= n_cells <= 1_000_000:
-            raise InputError(
-                "The number of cells is out of range.", f"{n_cells}.", "Ask for 1 to 1,000,000."
-            )
-        if artifact not in ("off", "on", "twins"):
-            raise InputError(
-                "The artifact switch has no such position.", repr(artifact), "Use off, on or twins."
-            )
-        if size is not None and not 1 <= size <= 1e7:
-            raise InputError(
-                "The library size is out of range.", f"{size}.", "Give 1 to 10,000,000 counts."
-            )
-        if artifact != "off":
-            self._needs_artifact()
-        return label
-
     def _needs_artifact(self) -> None:
         if not self.has_artifact:
             raise InputError(
@@ -263,9 +246,12 @@ class Predictor:
         label: str,
         sizes: npt.NDArray[np.float64],
         states: list[float],
-        generator: torch.Generator,
+        seed: int,
     ) -> tuple[sp.csr_matrix, npt.NDArray[np.float32]]:
         """Counts and expected counts; the states one below the other."""
+        # two streams, so that a cell does not depend on how many states it is drawn in
+        generator = torch.Generator().manual_seed(seed)
+        count_noise = torch.Generator().manual_seed(seed + 1)
         latents, _ = self.model.global_posterior(N_DRAWS, generator)
         counts: list[list[sp.csr_matrix]] = [[] for _ in states]
         means: list[list[npt.NDArray[np.float32]]] = [[] for _ in states]
@@ -275,7 +261,7 @@ class Predictor:
             likelihoods = [
                 self._likelihood(label, basal, sizes[rows], state, draw) for state in states
             ]
-            for j, x in enumerate(sample_coupled(likelihoods, generator)):
+            for j, x in enumerate(sample_coupled(likelihoods, count_noise)):
                 counts[j].append(_sparse(x[0]))
                 means[j].append(likelihoods[j].mean[0].numpy())
         return (

@@ -61,6 +61,9 @@ class ResumePoint:
         tag = f"{loop.state.epoch}"
         write_tensors(self.folder / f"weights-{tag}.safetensors", module.model.state_dict())
         write_tensors(self.folder / f"optimizer-{tag}.safetensors", _optimizer_state(module))
+        if module.average is not None:
+            average = module.average.state_dict()
+            write_tensors(self.folder / f"average-{tag}.safetensors", average)
         write_tensors(self.folder / f"best-{tag}.safetensors", loop.best_weights)
         write_json(self.folder / "state.json", dataclasses.asdict(loop.state))
         for path in self.folder.glob("*.safetensors"):
@@ -76,6 +79,8 @@ class ResumePoint:
         loop.state = EpochState(**json.loads(path.read_text()))
         tag = f"{loop.state.epoch}"
         load_weights(module.model, self.folder / f"weights-{tag}.safetensors")
+        if module.average is not None:
+            load_weights(module.average, self.folder / f"average-{tag}.safetensors")
         loop.best_weights = read_tensors(self.folder / f"best-{tag}.safetensors")
         module.optimizer_state = read_tensors(self.folder / f"optimizer-{tag}.safetensors")
 

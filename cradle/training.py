@@ -11,6 +11,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cradle.batches import CellBatch
 from cradle.data.loading import CellDataModule
@@ -43,11 +44,32 @@ class PerturbationTraining(lightning.LightningModule):
         self.model, self.config = model, config
         self.n_train, self.fail_rate = n_train, fail_rate
         self.optimizer_state: dict[str, Tensor] = {}
+        self.average = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.weight_average))
+            if config.weight_average
+            else None
+        )
+
+    @property
+    def averaged(self) -> PerturbationVAE:
+        """The model to validate and keep: a moving average of the weights, if there is one.
+
+        Adam at a constant rate circles around the optimum; the average is its centre.
+        """
+        if self.average is None or not int(self.average.n_averaged):
+            return self.model
+        averaged: PerturbationVAE = self.average.module
+        return averaged
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the average towards the weights of this step."""
+        if self.average is not None:
+            self.average.update_parameters(self.model)
 
     def objective(self, batch: CellBatch) -> Objective:
         """Objective of a minibatch, stopped at the first non-finite term."""
         objective = evidence_lower_bound(
-            self.model,
+            self.model if self.training else self.averaged,
             batch,
             self.n_train,
             n_particles=self.config.n_particles,
@@ -82,10 +104,14 @@ class PerturbationTraining(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, with the moments of an interrupted run where there are some."""
-        optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=self.config.learning_rate, fused=True
-        )
-        for name, parameter in self.model.named_parameters():
+        rate = self.config.learning_rate
+        named = list(self.model.named_parameters())
+        masks = [p for name, p in named if name.endswith("mask_logits")]
+        others = [p for name, p in named if not name.endswith("mask_logits")]
+        # log-odds travel several units where weights travel hundredths
+        faster = {"params": masks, "lr": rate * self.config.mask_learning_rate_factor}
+        optimizer = torch.optim.Adam([{"params": others}, faster], lr=rate, fused=True)
+        for name, parameter in named:
             state = {
                 key: self.optimizer_state[f"{name}/{key}"]
                 for key in ("step", "exp_avg", "exp_avg_sq")
@@ -171,7 +197,7 @@ class EpochLoop(lightning.Callback):
         if improved:
             state.best_elbo, state.best_epoch = metrics["val_elbo"], state.epoch
             self.best_weights = {
-                k: v.detach().cpu().clone() for k, v in module.model.state_dict().items()
+                k: v.detach().cpu().clone() for k, v in module.averaged.state_dict().items()
             }
         state.history.append({"epoch": state.epoch, **metrics})
         progress = Progress(state.epoch, self.max_epochs, metrics, improved)
@@ -190,6 +216,8 @@ def train(
 ) -> PerturbationTraining:
     """Train until the loop stops, then put the best weights back into the model."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # Lightning opens the first epoch's batches before it announces the epoch
+    data.start_epoch(loop.state.epoch)
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=-1,

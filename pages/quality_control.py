@@ -16,7 +16,7 @@ def body(choices: Choices) -> None:
     quality_view.headline(found, fitted)
     quality_view.doublet_button(choices)
     quality_view.not_measurable(fitted)
-    quality_view.biology(choices, found)
+    quality_view.biology(choices)
     st.subheader("The six criteria")
     quality_view.violin_grid(choices, found, fitted)
     st.subheader("Thresholds")

@@ -11,17 +11,16 @@ from cradle.ui.store import needs_run
 def body(choices: Choices) -> None:
     run = needs_run(choices)
     view = effects_view.ask(run)
-    found = effects_view.effects_of(run, view)
     left, right = st.columns([4, 3], gap="large")
     with left:
-        clicked = effects_view.scatter(found, view)
+        clicked = effects_view.scatter(view)
     with right:
-        effects_view.gene(choices, run, found, view, clicked)
-    effects_view.score_table(run, found, view)
-    if view.perturbation is None:
-        effects_view.per_perturbation(found, view)
+        effects_view.gene(choices, run, view, clicked)
+    effects_view.score_table(run, view)
+    if view.terms.perturbation is None:
+        effects_view.per_perturbation(view)
     else:
-        effects_view.top(found, view)
+        effects_view.top(view)
 
 
 show("effects", body)

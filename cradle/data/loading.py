@@ -170,7 +170,15 @@ def dense(counts: sp.csr_matrix) -> Tensor:
 
 
 def _loader(cells: CellDataset, sampler: BatchSampler) -> DataLoader[CellBatch]:
-    return DataLoader(cells, sampler=sampler, batch_size=None, collate_fn=_as_it_is)
+    # a generator of its own: a loader draws from the global one each time it starts, which
+    # would shift the noise of a resumed run
+    return DataLoader(
+        cells,
+        sampler=sampler,
+        batch_size=None,
+        collate_fn=_as_it_is,
+        generator=torch.Generator(),
+    )
 
 
 def _as_it_is(batch: Any) -> Any:

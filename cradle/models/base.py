@@ -47,6 +47,10 @@ class PerturbationVAE(nn.Module, ABC):
     combine
         Whether the decoder sees the basal state and the conditioning side by side
         (``concat``, Baek 2025, algorithm 2) or added up (``sum``, Bereket 2023).
+    linear_path
+        Add a linear map of the latent state to the decoder's logits, zero at first.
+        Effects that are additive in the latent space are then additive in log expression
+        with little to learn, and the rest of the decoder models what departs from it.
     """
 
     plates: ClassVar[Mapping[str, Plate]]
@@ -64,6 +68,7 @@ class PerturbationVAE(nn.Module, ABC):
         n_decoder_layers: int,
         n_conditioning: tuple[int, ...],
         combine: Literal["concat", "sum"],
+        linear_path: bool,
     ):
         super().__init__()
         self.n_latent, self.combine = n_latent, combine
@@ -79,8 +84,13 @@ class PerturbationVAE(nn.Module, ABC):
         )
         rest = (1 - shape.mean_profile.sum()).clamp_min(1e-8)
         profile = torch.cat([shape.mean_profile.clamp_min(1e-8), rest[None]])
+        self.linear_path = (
+            nn.Linear(n_decoder_input, shape.n_genes + 1, bias=False) if linear_path else None
+        )
         # an untrained decoder already answers with the mean profile
         with torch.no_grad():
+            if self.linear_path is not None:
+                self.linear_path.weight.zero_()
             self.decoder.output.weight.mul_(0.1)
             self.decoder.output.bias.copy_(profile.log())
         self.log_theta = nn.Parameter(torch.full((shape.n_genes,), 1.0))
@@ -126,6 +136,8 @@ class PerturbationVAE(nn.Module, ABC):
         else:
             state = parts[0] + sum(parts[1:], torch.zeros(()))
         logits = self.decoder(self.decoder.lift(state))
+        if self.linear_path is not None:
+            logits = logits + self.linear_path(state)
         log_rate = logits.log_softmax(-1)[..., : self.n_genes]
         return GammaPoisson(log_rate, conditions.library_size, self.log_theta)
 

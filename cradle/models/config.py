@@ -27,12 +27,14 @@ class VAEConfig:
     n_decoder_layers: int = 2
     n_embedding_layers: int = 4
     combine: Literal["concat", "sum"] = "concat"
+    linear_path: bool = True
     correlated_effects: bool = True
     # priors
     mask_prior: float = 0.01
     mask_init: float = 0.0
     mask_temperature: float = 1.0
     effect_scale: float = 1.0
+    embedding_init_scale: float = 0.1
     # artifact
     causal_artifact: bool = True
     artifact_posterior_network: bool = False
@@ -49,6 +51,8 @@ class VAEConfig:
     max_epochs: int = 2000
     patience: int = 30
     gradient_clip: float = 100.0
+    mask_learning_rate_factor: float = 10.0
+    weight_average: float = 0.99
     n_particles: int = 1
     reconstruction_by_fail_rate: bool = False
     # generation
@@ -88,7 +92,7 @@ class VAEConfig:
             ),
             "a positive number": (
                 "mask_temperature", "effect_scale", "learning_rate", "gradient_clip",
-                "library_size",
+                "library_size", "embedding_init_scale", "mask_learning_rate_factor",
             ),
         }  # fmt: skip
         bad = {
@@ -99,6 +103,8 @@ class VAEConfig:
         }
         if not 0 < self.mask_prior < 1:
             bad["mask_prior"] = "a number between 0 and 1"
+        if not 0 <= self.weight_average < 1:
+            bad["weight_average"] = "zero, or a number below 1"
         if not 0 <= self.counterfactual_weight < 1e9:
             bad["counterfactual_weight"] = "zero or a positive number"
         for name, rule in bad.items():
@@ -126,8 +132,8 @@ def defaults_for(*, n_cells: int, n_genes: int, combinations: bool) -> dict[str,
     return {
         "n_latent": 64 if small else 200,
         "n_hidden": 200 if small else 400,
-        "mask_prior": 0.1 if small else (0.01 if combinations else 0.001),
-        "learning_rate": 1e-3 if small else 3e-4,
+        "mask_prior": 0.5 if small else (0.1 if combinations else 0.01),
+        "learning_rate": 1e-3,
         "batch_size": batch_size,
         "max_epochs": min(2000, max(50, 20_000 // steps_per_epoch)),
     }

@@ -1,5 +1,6 @@
 """SAMS-VAE: sparse additive mechanism shifts (Bereket & Karaletsos, NeurIPS 2023)."""
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -29,11 +30,18 @@ class SparseEffects(nn.Module):
         self.mask_logits = nn.Parameter(torch.full((n_perturbations, n_latent), config.mask_init))
         if config.correlated_effects:
             self.embedding = GaussianMLP(
-                (n_latent, n_perturbations), n_latent, config.n_hidden, config.n_embedding_layers
+                (n_latent, n_perturbations),
+                n_latent,
+                config.n_hidden,
+                config.n_embedding_layers,
+                initial_scale=config.embedding_init_scale,
             )
         else:
             self.embedding_location = nn.Parameter(torch.zeros(n_perturbations, n_latent))
-            self.embedding_log_scale = nn.Parameter(torch.zeros(n_perturbations, n_latent))
+            log_scale = math.log(config.embedding_init_scale)
+            self.embedding_log_scale = nn.Parameter(
+                torch.full((n_perturbations, n_latent), log_scale)
+            )
 
     def embedding_posterior(self, mask: Tensor) -> Normal:
         """``q(e | m)`` for masks ``(K, T, D)``."""
@@ -83,6 +91,7 @@ class SAMSVAE(PerturbationVAE):
             n_decoder_layers=config.n_decoder_layers,
             n_conditioning=(config.n_latent, *n_extra),
             combine=config.combine,
+            linear_path=config.linear_path,
         )
         self.config = config
         self.effects = SparseEffects(shape.n_perturbations, config)

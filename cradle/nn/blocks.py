@@ -1,5 +1,7 @@
 """Residual multi-layer perceptrons, the only kind of network used here."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -50,9 +52,19 @@ class ResidualMLP(nn.Module):
 class GaussianMLP(nn.Module):
     """Residual MLP whose output parametrizes a diagonal normal distribution."""
 
-    def __init__(self, n_inputs: tuple[int, ...], n_output: int, n_hidden: int, n_layers: int):
+    def __init__(
+        self,
+        n_inputs: tuple[int, ...],
+        n_output: int,
+        n_hidden: int,
+        n_layers: int,
+        *,
+        initial_scale: float = 1.0,
+    ):
         super().__init__()
         self.mlp = ResidualMLP(n_inputs, 2 * n_output, n_hidden, n_layers)
+        # softplus of this is the scale of an untrained network
+        self.raw_scale = math.log(math.expm1(initial_scale))
 
     def lift(self, first: Tensor) -> Tensor:
         """See :meth:`ResidualMLP.lift`."""
@@ -61,6 +73,5 @@ class GaussianMLP(nn.Module):
     def forward(self, lifted: Tensor, *others: Tensor) -> torch.distributions.Normal:
         """Normal with location and scale of shape ``(..., n_output)``."""
         location, raw_scale = self.mlp(lifted, *others).chunk(2, dim=-1)
-        # softplus(0.54) = 1: an untrained network starts at the scale of the priors
-        scale = functional.softplus(raw_scale + 0.5413) + 1e-4
+        scale = functional.softplus(raw_scale + self.raw_scale) + 1e-4
         return torch.distributions.Normal(location, scale, validate_args=False)

@@ -78,7 +78,7 @@ def _points(
     fig.add_trace(
         kind(
             x=table["observed"], y=table["predicted"], mode="markers", name=name,
-            customdata=table[["row"]], text=table["perturbation"] + " · " + table["gene"],
+            customdata=table["row"], text=table["perturbation"] + " · " + table["gene"],
             marker={"color": color, "symbol": symbol, "size": size, "opacity": 0.65},
             hovertemplate="%{text}<br>observed %{x:.2f}, predicted %{y:.2f}<extra></extra>",
             selected={"marker": {"opacity": 1.0}}, unselected={"marker": {"opacity": 0.4}},
@@ -119,7 +119,7 @@ def cell_map(
     kind = go.Scattergl if len(points) > WEBGL_ABOVE else go.Scatter
     fig = go.Figure(
         kind(
-            x=points["x"], y=points["y"], mode="markers", customdata=points[["row"]],
+            x=points["x"], y=points["y"], mode="markers", customdata=points["row"],
             text=points["label"], hovertemplate="%{text}<extra></extra>",
             marker=marker | {"size": 5, "opacity": 0.75}, showlegend=False,
             selectedpoints=None if selected is None else list(selected),

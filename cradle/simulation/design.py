@@ -15,7 +15,7 @@ CYCLE = ("S phase", "G2M phase")
 # coefficients (c_first, c_second) of the downstream effects of the two genes of a pair
 INTERACTIONS = {"synergy": (1.5, 1.5), "suppression": (0.5, 0.5), "epistasis": (1.0, 0.25)}
 MOST_ABUNDANT = 15.0  # counts a cell
-MARKER = 2.0  # markers of a program answer more strongly
+MARKER = 1.3  # markers of a program answer more strongly
 PROGRAM_SHARE = 0.08  # of the genes that may answer
 STRENGTHS = (1.1, 0.75, 0.4)  # strong, medium, weak perturbations
 

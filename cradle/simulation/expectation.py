@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_NODES = np.arange(-20.0, 4.5, 0.5)  # v; the integrand vanishes at both ends
+_NODES = np.arange(-26.0, 4.5, 0.5)  # v; the integrand vanishes at both ends
 _STEP = 0.25  # of the grid in the log share
 _GRID = np.arange(-6.0, 7.0, _STEP)
 

@@ -15,38 +15,14 @@ from cradle.evaluation.metrics import EFFECT_METRICS
 from cradle.evaluation.moments import Side, observed_effects
 from cradle.evaluation.scores import ceiling, score, targeted
 from cradle.evaluation.sections import SPLITS, Scoring, replicate
-from cradle.models.baselines import BASELINES
 from cradle.ui import store
 
 Reference = Literal["control", "perturbed"]
-
-
-class Compared(NamedTuple):
-    """Effects of one split: the observed ones, and by name those of the model and each rule."""
-
-    observed: Effects
-    predicted: dict[str, Effects]
-
-    def of(self, perturbation: str | None) -> Compared:
-        """Only one perturbation; None keeps all."""
-        if perturbation is None:
-            return self
-        rows = {name: effects.rows([perturbation]) for name, effects in self.predicted.items()}
-        return Compared(self.observed.rows([perturbation]), rows)
-
-
 MODEL = "model"
 
 
-def scoring(run_path: str, side: Side) -> Scoring:
-    """What the evaluation of a run scores."""
-    run = store.run_at(run_path)
-    return Scoring(run.moments, run.predicted_effects, run.perturbed_genes, side, run.passing_only)
-
-
-@st.cache_resource(max_entries=24, show_spinner="Reading the effects …")
-def compared(run_path: str, split: str, side: Side, reference: Reference) -> Compared:
-    """Effects of one split on the same rows and genes.
+class Terms(NamedTuple):
+    """What is compared; tables are kept by it.
 
     Parameters
     ----------
@@ -59,20 +35,53 @@ def compared(run_path: str, split: str, side: Side, reference: Reference) -> Com
     reference
         What an effect is measured against: control cells, or the mean of all perturbed
         training cells, whose effect is subtracted from every side alike.
+    perturbation
+        Only this one; None pools all.
     """
-    base = scoring(run_path, side)
-    observed = base.observed(split)
+
+    run_path: str
+    split: str
+    side: Side = "all"
+    reference: Reference = "control"
+    perturbation: str | None = None
+
+
+class Compared(NamedTuple):
+    """Effects of one split: the observed ones, and by name those of the model and each rule."""
+
+    observed: Effects
+    predicted: dict[str, Effects]
+
+    def of(self, perturbation: str) -> Compared:
+        """Only one perturbation."""
+        rows = {name: effects.rows([perturbation]) for name, effects in self.predicted.items()}
+        return Compared(self.observed.rows([perturbation]), rows)
+
+
+def scoring(run_path: str, side: Side) -> Scoring:
+    """What the evaluation of a run scores."""
+    run = store.run_at(run_path)
+    return Scoring(run.moments, run.predicted_effects, run.perturbed_genes, side, run.passing_only)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Reading the effects …")
+def compared(terms: Terms) -> Compared:
+    """Observed, predicted and baseline effects on the same rows and genes."""
+    if terms.perturbation is not None:
+        return compared(terms._replace(perturbation=None)).of(terms.perturbation)
+    base = scoring(terms.run_path, terms.side)
+    observed = base.observed(terms.split)
     if observed is None:
         raise InputError(
-            f"The split {split} has no perturbation that can be scored.",
+            f"The split {terms.split} has no perturbation that can be scored.",
             "no cell with a perturbation whose genes are all in training.",
             "Choose another split.",
         )
     rows = observed.perturbations
     found = {MODEL: base.predicted.rows(rows).columns(observed.genes)}
     found |= {name: rule.treatment_effects(rows) for name, rule in base.baselines().items()}
-    if reference == "perturbed":
-        shift = observed_effects(base.moments, "train", side).mean.mean(axis=0)
+    if terms.reference == "perturbed":
+        shift = observed_effects(base.moments, "train", terms.side).mean.mean(axis=0)
         observed = _shifted(observed, shift)
         found = {name: _shifted(effects, shift) for name, effects in found.items()}
     return Compared(observed, found)
@@ -90,12 +99,13 @@ def splits(run_path: str) -> list[str]:
     return [split for split in SPLITS if base.scored(split)]
 
 
-def points(found: Compared, predicted: str) -> pd.DataFrame:
+@st.cache_resource(max_entries=24, show_spinner=False)
+def points(terms: Terms, predicted: str = MODEL) -> pd.DataFrame:
     """One row per perturbation and gene, for the scatter.
 
     Parameters
     ----------
-    found
+    terms
         Effects shown.
     predicted
         Name of the side on the predicted axis.
@@ -105,6 +115,7 @@ def points(found: Compared, predicted: str) -> pd.DataFrame:
     DataFrame
         perturbation, gene, observed, se, predicted, lower, upper, n_cells, targeted, row.
     """
+    found = compared(terms)
     observed = found.observed
     table = found.predicted[predicted].to_frame().rename(columns={"effect": "predicted"})
     table["observed"] = observed.mean.ravel()
@@ -116,20 +127,20 @@ def points(found: Compared, predicted: str) -> pd.DataFrame:
     return table
 
 
-def score_rows(
-    found: Compared, again: dict[str, Any] | None, *, with_targets: bool
-) -> pd.DataFrame:
+@st.cache_resource(max_entries=48, show_spinner="Scoring …")
+def score_rows(terms: Terms, with_targets: bool) -> pd.DataFrame:
     """Scores of the model between floor and ceiling, one row each.
 
     Parameters
     ----------
-    found
+    terms
         Effects shown.
-    again
-        Scores of the replicate on the same effects; None where there are none.
     with_targets
         Whether the targeted genes themselves count.
     """
+    found, again = compared(terms), None
+    if terms.perturbation is None and terms.reference == "control":
+        again = replicates(terms.run_path, terms.side)[terms.split]
     rows = {name: score(found.observed, effects) for name, effects in found.predicted.items()}
     rows |= {"ceiling": ceiling(found.observed), "replicate": again}
 
@@ -142,9 +153,10 @@ def score_rows(
     return table.dropna(how="all", subset=list(EFFECT_METRICS), ignore_index=True)
 
 
-def agreement(found: Compared) -> pd.DataFrame:
+@st.cache_resource(max_entries=24, show_spinner="Scoring …")
+def agreement(terms: Terms) -> pd.DataFrame:
     """Scores of the model on each perturbation by itself, best ATE-ρ first."""
-    rows = []
+    found, rows = compared(terms), []
     for i, label in enumerate(found.observed.perturbations):
         one = found.of(label)
         scores = score(one.observed, one.predicted[MODEL]) or {}
@@ -167,9 +179,3 @@ def _shifted(effects: Effects, shift: FloatArray) -> Effects:
         lower=None if lower is None else lower - shift,
         upper=None if upper is None else upper - shift,
     )
-
-
-__all__ = [
-    "BASELINES", "MODEL", "Compared", "Reference", "Side", "agreement", "compared", "points",
-    "replicates", "score_rows", "scoring", "splits", "strongest",
-]  # fmt: skip

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from cradle.data.schema import CONTROL
-from cradle.errors import InputError
+from cradle.data.schema import CONTROL, validate
 from cradle.plots.bars import stacked_bars
 from cradle.ui import library, store
-from cradle.ui.errors import guard
+from cradle.ui.errors import guard, problem
 from cradle.ui.figures import figure_with_table
 from cradle.ui.glance import cells_table
 from cradle.ui.labels import GLOSSARY, safe_label, safe_text
@@ -137,7 +135,7 @@ def _fetch(name: str) -> None:
 
 
 def upload() -> None:
-    """Take an ``.h5ad`` file, check it, and offer it in the sidebar."""
+    """Take an ``.h5ad`` file, check it, report on it, and offer it in the sidebar."""
     st.markdown(
         "Raw UMI counts as `.h5ad`. The file needs one column with the perturbation of each cell, "
         "such as `KLF1+MAP2K6`, and control cells, such as `control` or `non-targeting`. It stays "
@@ -146,37 +144,62 @@ def upload() -> None:
     file = st.file_uploader("File", type="h5ad", key="upload", label_visibility="collapsed")
     if file is None:
         return
-    with guard(), st.spinner("Checking the file …"):
-        name, n_cells, n_genes = _accept(file, file.name)
+    with guard():
+        with st.spinner("Checking the file …"):
+            name = accept(file.getvalue(), Path(file.name).stem)
         library.add_upload(name, file.name)
-        st.success(
-            f"{n_cells:,} cells × {n_genes:,} genes are ready: choose **{name}** as dataset in the "
-            "sidebar.",
-            icon=":material/check_circle:",
-        )
         if st.session_state.get("announced") != name:
             st.session_state["announced"] = name
-            st.rerun()
+            st.rerun()  # the sidebar was drawn before the file was accepted
+        _report(name)
 
 
-def _accept(file: io.BytesIO, title: str) -> tuple[str, int, int]:
-    """Store the file under a name made here, check it, bring it to the standard form."""
+def _report(name: str) -> None:
+    adata = store.cells_of(str(library.upload_path(name)))
+    record = adata.uns["cradle"]
+    st.success(f"Choose **{name}** as dataset in the sidebar.", icon=":material/check_circle:")
+    dropped = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in record["dropped"].items())
+    st.markdown(
+        f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped}\n"
+        f"- library size from: {safe_text(str(record['library_size_source']))}"
+    )
+    violations = validate(adata)
+    if violations:
+        st.markdown("Quality control works on these cells. The other pages need more:")
+    for violation in violations:
+        problem(violation.what, violation.found, violation.do)
+
+
+def accept(content: bytes, title: str) -> str:
+    """Keep an uploaded file in standard form, under a name made here.
+
+    Parameters
+    ----------
+    content
+        Bytes of the file; nothing of it is read before the gate has checked it.
+    title
+        What the dataset is called in its record.
+
+    Returns
+    -------
+    str
+        Id of the dataset, made from its content.
+
+    Raises
+    ------
+    InputError
+        The file is unsafe, damaged, or cannot be brought to the standard form.
+    """
     from cradle.data.gate import open_safely
     from cradle.data.standardize import standardize
-    from cradle.files import write_h5ad
+    from cradle.files import atomic_path, write_h5ad
 
-    content = file.getvalue()
     name = f"upload-{hashlib.sha256(content).hexdigest()[:12]}"
     path = library.upload_path(name)
     if not path.is_file():
-        raw = path.with_suffix(".raw.h5ad")
-        raw.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic_path(path.with_suffix(".raw.h5ad")) as raw:
             raw.write_bytes(content)
-            write_h5ad(path, standardize(open_safely(raw), name=Path(title).stem))
-        finally:
-            raw.unlink(missing_ok=True)
-    adata = store.cells_of(str(path))
-    if adata.n_obs == 0:
-        raise InputError("The file holds no cells.", "0 cells.", "Give another file.")
-    return name, adata.n_obs, adata.n_vars
+            adata = standardize(open_safely(raw), name=title, require_labels=False)
+        write_h5ad(path, adata)
+        path.with_suffix(".raw.h5ad").unlink()
+    return name

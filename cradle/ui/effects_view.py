@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import streamlit as st
 
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
+from cradle.evaluation.moments import Side
 from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
 from cradle.plots.scatter import MAX_POINTS, effect_scatter, thin
@@ -24,22 +25,25 @@ SPLITS = {"test": "test (held out)", "val": "val", "train": "train", "all": "all
 
 
 class View(NamedTuple):
-    """What the page shows: split, perturbation (None: all), observed side, reference, baseline."""
+    """What the page shows: effects, a rule beside the model, and whether targets count."""
 
-    split: str
-    perturbation: str | None
-    side: comparison.Side
-    reference: comparison.Reference
+    terms: comparison.Terms
     baseline: str | None
     targets: bool
 
     @property
+    def slug(self) -> str:
+        """Part of file names."""
+        return slug(f"{self.terms.perturbation or 'all'}_{self.terms.split}")
+
+    @property
     def words(self) -> str:
         """What every number of the page is of."""
-        who = "all perturbations" if self.perturbation is None else safe_label(self.perturbation)
-        cells = "all cells" if self.side == "all" else "QC-passing cells only"
-        against = "control" if self.reference == "control" else "the mean of perturbed cells"
-        return f"{who}, split {SPLITS[self.split]}, observed side: {cells}, against {against}"
+        terms = self.terms
+        who = ALL if terms.perturbation is None else safe_label(terms.perturbation)
+        cells = "all cells" if terms.side == "all" else "QC-passing cells only"
+        against = "control" if terms.reference == "control" else "the mean of perturbed cells"
+        return f"{who}, split {SPLITS[terms.split]}, observed side: {cells}, against {against}"
 
 
 def ask(run: Run) -> View:
@@ -49,7 +53,7 @@ def ask(run: Run) -> View:
         "Split", comparison.splits(str(run.path)), key="split", bind="query-params",
         format_func=SPLITS.__getitem__, help=f"{GLOSSARY['split']} {GLOSSARY['held_out']}",
     )  # fmt: skip
-    labels = comparison.compared(str(run.path), split, "all", "control").observed.perturbations
+    labels = comparison.compared(comparison.Terms(str(run.path), split)).observed.perturbations
     perturbation = second.selectbox(
         "Perturbation", [ALL, *sorted(labels)], key="perturbation", bind="query-params",
         format_func=safe_label,
@@ -74,28 +78,22 @@ def ask(run: Run) -> View:
             "Count the targeted genes themselves", value=True, key="targets", bind="query-params",
             help="A perturbed gene changes by design; without it the scores are about its effects.",
         )  # fmt: skip
-    return View(
-        split, None if perturbation == ALL else perturbation,
-        cast("comparison.Side", side), cast("comparison.Reference", reference),
-        None if baseline == "none" else baseline, targets,
+    terms = comparison.Terms(
+        str(run.path), split, cast("Side", side),
+        cast("comparison.Reference", reference), None if perturbation == ALL else perturbation,
     )  # fmt: skip
+    return View(terms, None if baseline == "none" else baseline, targets)
 
 
-def effects_of(run: Run, view: View) -> comparison.Compared:
-    """Observed, predicted and baseline effects of the view."""
-    found = comparison.compared(str(run.path), view.split, view.side, view.reference)
-    return found.of(view.perturbation)
-
-
-def scatter(found: comparison.Compared, view: View) -> str | None:
+def scatter(view: View) -> str | None:
     """Predicted against observed; returns the gene that was clicked."""
-    table = comparison.points(found, comparison.MODEL)
+    table = comparison.points(view.terms)
     shown = thin(table, "perturbation")
     others = None
     if view.baseline is not None:
-        others = comparison.points(found, view.baseline)
+        others = comparison.points(view.terms, view.baseline)
         others = others[others["row"].isin(shown["row"])].dropna(subset=["predicted"])
-    rho = comparison.score_rows(found, None, with_targets=view.targets)["ate_rho"][0]
+    rho = comparison.score_rows(view.terms, view.targets)["ate_rho"][0]
     safe = {name: shown[name].map(safe_label) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
         effect_scatter(
@@ -105,7 +103,7 @@ def scatter(found: comparison.Compared, view: View) -> str | None:
                 perturbation=others["perturbation"].map(safe_label)),
             other_name="" if view.baseline is None else BASELINES[view.baseline].label,
         ),
-        table.drop(columns="row"), f"effects_{slug(view.perturbation or 'all')}_{view.split}",
+        table.drop(columns="row"), f"effects_{view.slug}",
         alt=f"Scatter of predicted against observed effects, {view.words}; correlation {rho:.2f}.",
         select=["points"],
     )  # fmt: skip
@@ -116,12 +114,9 @@ def scatter(found: comparison.Compared, view: View) -> str | None:
     return str(table["gene"].iloc[chosen[0]]) if chosen else None
 
 
-def score_table(run: Run, found: comparison.Compared, view: View) -> None:
+def score_table(run: Run, view: View) -> None:
     """Scores of the model between floor and ceiling."""
-    again = None
-    if view.perturbation is None and view.reference == "control":
-        again = comparison.replicates(str(run.path), view.side)[view.split]
-    table = comparison.score_rows(found, again, with_targets=view.targets)
+    table = comparison.score_rows(view.terms, view.targets).copy()
     rules = {name: f"floor: {rule.label}" for name, rule in BASELINES.items()}
     names = {comparison.MODEL: safe_label(run.name), **rules}
     table["who"] = table["who"].map(lambda who: names.get(who, who))
@@ -140,12 +135,10 @@ def score_table(run: Run, found: comparison.Compared, view: View) -> None:
     )
 
 
-def gene(
-    choices: Choices, run: Run, found: comparison.Compared, view: View, clicked: str | None
-) -> None:
+def gene(choices: Choices, run: Run, view: View, clicked: str | None) -> None:
     """One gene: its effect in every perturbation, and its distribution in cells."""
     st.markdown("**One gene**")
-    genes = found.observed.genes
+    genes = run.moments.genes
     if clicked is not None and clicked != st.session_state.get("last_clicked"):
         st.session_state["gene"] = st.session_state["last_clicked"] = clicked
     name = st.selectbox(
@@ -156,16 +149,16 @@ def gene(
         st.info("Click a point of the scatter, or search a gene, to see it in cells.",
                 icon=":material/ads_click:")  # fmt: skip
         return
-    if view.perturbation is None:
+    if view.terms.perturbation is None:
         st.info("Choose one perturbation above to see this gene in its cells.")
         return
-    gene_violins(choices, run, view.perturbation, str(name))
+    gene_violins(choices, run, view.terms.perturbation, str(name))
 
 
-def top(found: comparison.Compared, view: View) -> None:
+def top(view: View) -> None:
     """Genes that change most in one perturbation."""
-    assert view.perturbation is not None
-    table = comparison.points(found, comparison.MODEL)
+    name = safe_label(view.terms.perturbation)
+    table = comparison.points(view.terms)
     by = st.segmented_control(
         "Rank genes by", ("predicted", "observed"), default="predicted", required=True,
         key="rank_by", bind="query-params",
@@ -174,17 +167,17 @@ def top(found: comparison.Compared, view: View) -> None:
     shown = table.assign(gene=table["gene"].map(safe_label))
     columns = ["gene", "observed", "se", "predicted", "lower", "upper", "n_cells", "targeted"]
     figure_with_table(
-        top_genes(shown, title=f"{safe_label(view.perturbation)}: the 20 strongest effects, {by}"),
-        table[columns], f"strongest_{slug(view.perturbation)}",
+        top_genes(shown, title=f"{name}: the 20 strongest effects, {by}"),
+        table[columns], f"strongest_{view.slug}",
         alt="Predicted effects with intervals and observed effects of the strongest genes.",
     )  # fmt: skip
     st.caption(f"{GLOSSARY['effect']} Of {view.words}. Bars: {GLOSSARY['interval']}")
 
 
-def per_perturbation(found: comparison.Compared, view: View) -> None:
+def per_perturbation(view: View) -> None:
     """Ranking of perturbations by agreement."""
     st.subheader("Each perturbation by itself")
-    table = comparison.agreement(found)
+    table = comparison.agreement(view.terms).copy()
     table["perturbation"] = table["perturbation"].map(safe_label)
     st.dataframe(
         table, hide_index=True, key="agreement",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -14,7 +15,7 @@ import streamlit as st
 
 from cradle.data.qc import CRITERIA, judge_generated
 from cradle.plots.scatter import thin
-from cradle.ui import generation, store
+from cradle.ui import generation, map_store, store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -78,11 +79,20 @@ class CellMap:
 def cell_map(request: MapRequest) -> CellMap:
     """Cells of a request on two axes, jointly for observed and generated cells."""
     adata = _expression(_gathered(request))
+    key = map_store.key(request, adata)
+    stored = map_store.read(key, adata.n_obs)
+    if stored is None:
+        stored = _computed(adata, request)
+        map_store.write(key, *stored)
+    return CellMap(adata, *stored)
+
+
+def _computed(adata: AnnData, request: MapRequest) -> map_store.Stored:
     components = _principal_components(adata.X, request.seed)
     source = adata.obs["source"].astype(str).to_numpy()
     pair = np.isin(source, ["observed", "artifact off"])
     positions = _positions(components, request.method, request.seed)
-    return CellMap(adata, positions, neighbour_mixing(components[pair], source[pair]))
+    return map_store.Stored(positions, neighbour_mixing(components[pair], source[pair]))
 
 
 def neighbour_mixing(
@@ -229,6 +239,8 @@ def _positions(
 
         model = TSNE(perplexity=30, init="pca", random_state=seed)
         return np.asarray(model.fit_transform(components), np.float32)
+    # Compiling takes half a minute the first time; kept for the next start of the app.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(map_store.folder() / "numba"))
     from umap import UMAP
 
     model = UMAP(n_neighbors=N_NEIGHBOURS, random_state=seed, n_jobs=1)

@@ -204,7 +204,19 @@ def selection(drawn: CellMap, selected: list[int]) -> None:
         st.markdown("**Genes that differ from all other cells on the map**")
         genes = embedding.differential_genes(drawn.adata, selected)
         genes["gene"] = genes["gene"].map(safe_label)
-        st.dataframe(genes, hide_index=True, key="selection_genes")
-        st.caption("log2 units, selected minus rest. A description, not a test: the cells were "
-                   "chosen by eye on a map made from the same genes.")  # fmt: skip
+        percent = st.column_config.NumberColumn
+        st.dataframe(
+            genes, hide_index=True, key="selection_genes",
+            column_config={
+                "direction": "up or down",
+                "difference": st.column_config.NumberColumn("log2 units", format="%.2f"),
+                "percent_selected": percent("selected, % with counts", format="%.0f"),
+                "percent_rest": percent("rest, % with counts", format="%.0f"),
+                "t": st.column_config.NumberColumn("Welch t", format="%.1f"),
+            },
+        )  # fmt: skip
+        st.caption(
+            "Mean log2 expression, selected minus rest. A description, not a test: the cells "
+            "were chosen by eye on a map made from the same genes."
+        )
         table_twin(genes, "selection")

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+MAX_ROWS = 1_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -70,7 +71,7 @@ def figure_with_table(
     Returns
     -------
     list of int
-        The row numbers (first custom datum) of the selected points.
+        The row numbers (custom data) of the selected points.
     """
     if not select:
         figure(fig, name, alt=alt)
@@ -81,7 +82,8 @@ def figure_with_table(
         on_select="rerun", selection_mode=list(select),
     )  # fmt: skip
     table_twin(table, name)
-    return [_row(point) for point in event["selection"]["points"] if "customdata" in point]
+    points: list[Any] = event["selection"]["points"]
+    return [int(point["customdata"]) for point in points if "customdata" in point]
 
 
 def figure(fig: go.Figure, name: str, *, alt: str) -> None:
@@ -103,12 +105,6 @@ def _image_format() -> str:
     return str(st.session_state.get("format", "svg"))
 
 
-def _row(point: Any) -> int:
-    """The browser sends a custom datum as a list or bare, by the kind of trace."""
-    data = point["customdata"]
-    return int(data[0] if isinstance(data, list | tuple) else data)
-
-
 def table_twin(table: pd.DataFrame, name: str) -> None:
     """The table behind a figure: CSV download, and the rows in an expander."""
     with st.expander(f"Table behind the figure ({len(table):,} rows)", icon=":material/table:"):
@@ -116,7 +112,9 @@ def table_twin(table: pd.DataFrame, name: str) -> None:
             "Download CSV", lambda: csv_bytes(table), f"{name}.csv", "text/csv",
             key=f"csv_{name}", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
-        st.dataframe(table, hide_index=True, key=f"table_{name}")
+        st.dataframe(table.head(MAX_ROWS), hide_index=True, key=f"table_{name}")
+        if len(table) > MAX_ROWS:
+            st.caption(f"The first {MAX_ROWS:,} rows; the CSV holds all {len(table):,}.")
 
 
 def slug(text: str) -> str:

@@ -41,7 +41,7 @@ CRITERIA = {
     "mt_percent": ("Mitochondrial share", "% of counts from MT genes"),
     "ribo_percent": ("Ribosomal share", "% of counts from RPS and RPL genes"),
     "hb_percent": ("Hemoglobin share", "% of counts from hemoglobin genes"),
-    "doublet": ("Doublet call", "called a doublet (0 no, 1 yes)"),
+    "doublet": ("Doublets", "Scrublet's doublet score"),
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +18,7 @@ from cradle.data.qc import (
     fit_thresholds,
     generable_metrics,
     judge,
+    maybe_biology,
 )
 from cradle.plots.density import densities
 from cradle.ui import store
@@ -24,30 +27,38 @@ from cradle.ui.sidebar import Choices
 if TYPE_CHECKING:
     from anndata import AnnData
 
+#: None: not looked for. Else the run whose training and validation cells Scrublet takes together,
+#: empty without a run.
+_Doublets = str | None
 DOUBLETS_SKIPPED = "Doublets were not looked for yet."
 
 
 def thresholds(choices: Choices) -> QCThresholds:
     """Thresholds at the sidebar's k and criteria: those of the run, else fitted on the cells."""
-    run = store.run(choices)
-    if run is not None:
-        fitted = run.thresholds
-    else:
-        fitted = _fitted(str(choices.dataset.source), with_doublets(choices))
-    return fitted.at(mad=choices.mad, criteria=choices.criteria)
+    key = _key(choices)
+    if key is not None:
+        return _thresholds(key)
+    run = store.needs_run(choices)
+    return run.thresholds.at(mad=choices.mad, criteria=choices.criteria)
 
 
 def metrics(choices: Choices) -> CellMetrics | None:
     """Quality values of the observed cells; None where the cells are not on this machine."""
     if choices.dataset.source is None:
         return None
-    return _metrics(choices.dataset.source, with_doublets(choices))
+    return _metrics(choices.dataset.source, _doublets_like(choices))
 
 
 def flags(choices: Choices) -> pd.DataFrame | None:
     """Flags of the observed cells at the sidebar's threshold, one row per cell."""
-    values = metrics(choices)
-    return None if values is None else apply_thresholds(values, thresholds(choices))
+    key = _key(choices)
+    return None if key is None else _flags(key)
+
+
+def biology(choices: Choices) -> dict[str, list[str]]:
+    """Criteria that may be biology, with the perturbations that carry them."""
+    key = _key(choices)
+    return {} if key is None else _biology(key)
 
 
 def with_doublets(choices: Choices) -> bool:
@@ -59,9 +70,10 @@ def with_doublets(choices: Choices) -> bool:
 
 
 def doublets_missing(choices: Choices) -> bool:
-    """Whether looking for doublets is still possible."""
-    values = metrics(choices)
-    return values is not None and values.reasons.get("doublet") == DOUBLETS_SKIPPED
+    """Whether doublets count here and were not looked for yet."""
+    values, run = metrics(choices), store.run(choices)
+    counted = run is None or run.thresholds["doublet"].measurable
+    return counted and values is not None and values.reasons.get("doublet") == DOUBLETS_SKIPPED
 
 
 def ask_for_doublets(choices: Choices) -> None:
@@ -71,20 +83,32 @@ def ask_for_doublets(choices: Choices) -> None:
 
 def curves(choices: Choices, criterion: str) -> pd.DataFrame:
     """Kernel density of one criterion over the observed cells, for ``violins``."""
-    return _curves(str(choices.dataset.source), with_doublets(choices), criterion)
+    return _curves(str(choices.dataset.source), _doublets_like(choices), criterion)
 
 
 def judged_like_generated(choices: Choices, perturbation: str | None = None) -> pd.DataFrame | None:
     """Observed cells judged exactly as generated ones are: values and flags over modelled genes."""
-    run = store.run(choices)
-    if run is None or choices.dataset.source is None:
+    key = _key(choices)
+    if key is None or key.run_path is None:
         return None
-    values = _generable(choices.dataset.source, str(run.path))
-    table = pd.concat([values.values, judge(values, thresholds(choices))], axis=1)
+    table = _judged(key)
     if perturbation is None:
         return table
     labels = store.cells(choices).obs["perturbation"].astype(str)  # type: ignore[union-attr]
     return pd.DataFrame(table[(labels == perturbation).to_numpy()])
+
+
+def _doublets_like(choices: Choices) -> _Doublets:
+    if not with_doublets(choices):
+        return None
+    return "" if choices.run is None else str(choices.run.path)
+
+
+def _reference(adata: AnnData, run_path: str) -> npt.NDArray[np.bool_] | None:
+    if not run_path:
+        return None
+    split = store.run_at(run_path).split.reindex(adata.obs_names)
+    return np.asarray(split.isin(["train", "val"]), dtype=bool)
 
 
 def _stored_metrics(adata: AnnData | None) -> CellMetrics | None:
@@ -101,20 +125,66 @@ def _stored_metrics(adata: AnnData | None) -> CellMetrics | None:
     )
 
 
+class _Key(NamedTuple):
+    """What flags depend on."""
+
+    source: str
+    run_path: str | None
+    doublets: _Doublets
+    mad: float
+    criteria: tuple[str, ...]
+
+
+def _key(choices: Choices) -> _Key | None:
+    source, run = choices.dataset.source, choices.run
+    if source is None:
+        return None
+    path = None if run is None else str(run.path)
+    return _Key(source, path, _doublets_like(choices), choices.mad, choices.criteria)
+
+
+def _thresholds(key: _Key) -> QCThresholds:
+    if key.run_path is not None:
+        fitted = store.run_at(key.run_path).thresholds
+    else:
+        fitted = _fitted(key.source, key.doublets)
+    return fitted.at(mad=key.mad, criteria=key.criteria)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _flags(key: _Key) -> pd.DataFrame:
+    return apply_thresholds(_metrics(key.source, key.doublets), _thresholds(key))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _biology(key: _Key) -> dict[str, list[str]]:
+    obs = store.cells_of(key.source).obs
+    if "perturbation" not in obs:
+        return {}
+    return {c: who for c, who in maybe_biology(_flags(key), obs["perturbation"]).items() if who}
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _judged(key: _Key) -> pd.DataFrame:
+    assert key.run_path is not None
+    values = _generable(key.source, key.run_path)
+    return pd.concat([values.values, judge(values, _thresholds(key))], axis=1)
+
+
 @st.cache_resource(max_entries=6, show_spinner="Measuring the cells …")
-def _metrics(source: str, doublets: bool) -> CellMetrics:
+def _metrics(source: str, doublets: _Doublets) -> CellMetrics:
     adata = store.cells_of(source)
     stored = _stored_metrics(adata)
     if stored is not None:
         return stored
-    found = cell_metrics(adata, doublets=doublets)
-    if doublets:
-        return found
+    if doublets is not None:
+        return cell_metrics(adata, reference_cells=_reference(adata, doublets))
+    found = cell_metrics(adata, doublets=False)
     return CellMetrics(found.values, {**found.reasons, "doublet": DOUBLETS_SKIPPED}, found.sources)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Fitting the thresholds …")
-def _fitted(source: str, doublets: bool) -> QCThresholds:
+def _fitted(source: str, doublets: _Doublets) -> QCThresholds:
     return fit_thresholds(store.cells_of(source), metrics=_metrics(source, doublets))
 
 
@@ -127,6 +197,8 @@ def _generable(source: str, run_path: str) -> CellMetrics:
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
-def _curves(source: str, doublets: bool, criterion: str) -> pd.DataFrame:
-    values = _metrics(source, doublets).values[criterion]
+def _curves(source: str, doublets: _Doublets, criterion: str) -> pd.DataFrame:
+    # A call is 0 or 1; its score has a distribution to look at.
+    column = "doublet_score" if criterion == "doublet" else criterion
+    values = _metrics(source, doublets).values[column]
     return densities(pd.DataFrame({"source": "observed", "value": values}), "value", "source")

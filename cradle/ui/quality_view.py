@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from cradle.data.qc import CRITERIA, QCThresholds, maybe_biology
+from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
 from cradle.plots.bars import overlap_bars, rate_dots
 from cradle.plots.density import densities
@@ -75,12 +75,9 @@ def not_measurable(fitted: QCThresholds) -> None:
             st.markdown("\n".join(lines) + "\n\nThey count neither as a pass nor as a failure.")
 
 
-def biology(choices: Choices, found: pd.DataFrame) -> None:
+def biology(choices: Choices) -> None:
     """Flag criteria that some perturbations fail far more often than control."""
-    adata = store.cells(choices)
-    if adata is None or "perturbation" not in adata.obs:
-        return
-    flagged = {c: who for c, who in maybe_biology(found, adata.obs["perturbation"]).items() if who}
+    flagged = quality.biology(choices)
     for criterion in [c for c in flagged if c in choices.criteria]:
         who = [safe_label(label) for label in flagged[criterion]]
         names = ", ".join(who[:8]) + (f" and {len(who) - 8} more" if len(who) > 8 else "")
@@ -137,7 +134,7 @@ def _violin(
     else:
         curves = quality.curves(choices, criterion)
         failed = found[f"fails_{criterion}"]
-    line = 0.5 if criterion == "doublet" else threshold.threshold
+    line = threshold.threshold
     fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f} % fail", unit=unit,
                   threshold=line, fails=threshold.side)  # fmt: skip
     figure(

@@ -9,7 +9,6 @@ import pandas as pd
 
 from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
-from cradle.evaluation.quality import wilson_interval
 
 
 def counts(found: pd.DataFrame, fitted: QCThresholds) -> pd.DataFrame:
@@ -68,6 +67,9 @@ def rate_table(names: Iterable[str], passed: np.ndarray, n: np.ndarray) -> pd.Da
     DataFrame
         name, rate, low, high (percent), n (cells).
     """
+    # Imported here: it brings scipy.stats, which most pages can do without.
+    from cradle.evaluation.quality import wilson_interval
+
     bounds = [wilson_interval(int(k), int(of)) for k, of in zip(passed, n, strict=True)]
     low, high = np.array(bounds).reshape(-1, 2).T
     table = pd.DataFrame(

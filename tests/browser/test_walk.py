@@ -95,11 +95,15 @@ class Visitor:
 
     def go(self, title: str) -> None:
         """Follow the navigation to a page."""
-        if self.size == "phone":
+        sidebar = self.page.locator('[data-testid="stSidebar"]')
+        if sidebar.get_attribute("data-collapsed") == "true":
             self.page.locator('[data-testid="stExpandSidebarButton"]').click()
         links = self.page.locator('[data-testid="stSidebarNavLink"]')
         links.filter(has_text=re.compile(f"^\\W*{title}$|{title}$")).first.click()
         self.page.wait_for_selector(f"h1:has-text('{title}')", timeout=60_000)
+        if self.size == "phone" and sidebar.get_attribute("data-collapsed") == "false":
+            sidebar.hover()
+            self.page.locator('[data-testid="stSidebarCollapseButton"] button').click()
 
 
 @pytest.fixture(params=list(SIZES))
@@ -121,7 +125,7 @@ def test_walk_through_every_page(address: str, visitor: Visitor) -> None:
         visitor.settle(title.lower().replace(" ", "_"))
     visitor.go("Generate")
     visitor.settle("generate_empty")
-    page.get_by_test_id("stMultiSelect").locator("input").first.click()
+    page.get_by_role("combobox", name="Genes to perturb").click()
     page.get_by_role("option").first.click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Generate", exact=True).last.click()
@@ -132,8 +136,28 @@ def test_walk_through_every_page(address: str, visitor: Visitor) -> None:
     page.get_by_role("button", name="Compute the map").click()
     page.get_by_text("Mixing of observed").wait_for(timeout=120_000)
     visitor.settle("embeddings")
+    if visitor.size == "desktop":
+        _lasso(page)
+        page.get_by_text("Genes that differ from all other cells").wait_for(timeout=60_000)
+        visitor.settle("embeddings_selected")
 
 
+def _lasso(page: "playwright.Page") -> None:
+    """Draw around the middle of the map."""
+    plot = page.locator(".js-plotly-plot .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8), (0.2, 0.2)]
+    steps = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in corners]
+    page.mouse.move(*steps[0])
+    page.mouse.down()
+    for x, y in steps[1:]:
+        page.mouse.move(x, y, steps=8)
+    page.mouse.up()
+
+
+@pytest.mark.parametrize("visitor", ["desktop"], indirect=True)
 def test_choices_live_in_the_link_and_survive_a_page_change(address: str, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{address}/?mad=4")
@@ -145,6 +169,7 @@ def test_choices_live_in_the_link_and_survive_a_page_change(address: str, visito
     assert "mad=4" in page.url
 
 
+@pytest.mark.parametrize("visitor", ["desktop"], indirect=True)
 def test_csv_behind_a_figure_can_be_downloaded(address: str, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(address)

@@ -142,3 +142,11 @@ def test_effects_in_other_terms(demo: Path, open_page: Open, key: str, value: st
     app = open_page("treatment_effects")
     app.segmented_control(key=key).set_value(value).run()
     _calm(app)
+
+
+def test_doublets_are_looked_for_on_request(no_run: Path, open_page: Open) -> None:
+    app = open_page("quality_control")
+    button = next(b for b in app.button if b.label.startswith("Look for doublets"))
+    button.click().run()
+    _calm(app)
+    assert not [b for b in app.button if b.label.startswith("Look for doublets")]

@@ -96,7 +96,7 @@ def test_effect_scatter_uses_webgl_above_5000_points(n: int, kind: str) -> None:
     fig = effect_scatter(_effects(n), title="Agreement")
     assert fig.data[0].type == kind
     assert fig.data[1].name == "targeted genes"
-    assert fig.data[0].customdata[0][0] == 1
+    assert fig.data[0].customdata[0] == 1
 
 
 def test_effect_scatter_draws_the_baseline_underneath() -> None:
@@ -122,7 +122,7 @@ def test_cell_map_is_one_trace_with_a_legend_and_keeps_the_selection() -> None:
          "source": ["observed", "artifact off", "observed"], "score": [0.1, 0.2, 0.3]}
     )  # fmt: skip
     fig = cell_map(points, title="t", axes=("a", "b"), color="source", numeric=False, selected=[1])
-    assert [row[0] for row in fig.data[0].customdata] == [4, 5, 6]
+    assert list(fig.data[0].customdata) == [4, 5, 6]
     assert fig.data[0].selectedpoints == (1,)
     assert [trace.name for trace in fig.data[1:]] == ["observed", "artifact off"]
     assert fig.data[0].marker.symbol[0] != fig.data[0].marker.symbol[1]

@@ -1,0 +1,44 @@
+"""An uploaded file becomes a dataset under a name of ours, or one plain error."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from cradle.data.schema import validate
+from cradle.errors import InputError
+from cradle.ui import library, store
+from cradle.ui.data_view import accept
+
+
+@pytest.fixture
+def file(tmp_path: "object") -> bytes:
+    rng = np.random.default_rng(0)
+    counts = sp.csr_matrix(rng.poisson(1.0, (30, 12)).astype(np.float32))
+    obs = pd.DataFrame(
+        {"perturbation": np.repeat(["control", "KLF1", "KLF1+MAP2K6"], 10)},
+        index=[f"c{i}" for i in range(30)],
+    )
+    var = pd.DataFrame(index=["KLF1", "MAP2K6", *(f"GENE{i}" for i in range(10))])
+    path = tmp_path / "own.h5ad"  # type: ignore[operator]
+    ad.AnnData(counts, obs=obs, var=var).write_h5ad(path)
+    return bytes(path.read_bytes())
+
+
+def test_own_file_is_kept_in_standard_form_under_our_name(file: bytes) -> None:
+    name = accept(file, "../../own")
+    assert library._UPLOAD.fullmatch(name)
+    assert accept(file, "again") == name
+    adata = store.cells_of(str(library.upload_path(name)))
+    assert adata.shape == (30, 12)
+    assert validate(adata) == []
+    assert sorted(library.upload_path(name).parent.iterdir()) == [library.upload_path(name)]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file", b"\x89HDF\r\n\x1a\n" + b"\0" * 50])
+def test_what_is_no_dataset_is_refused_and_leaves_nothing(content: bytes) -> None:
+    with pytest.raises(InputError):
+        accept(content, "bad")
+    folder = library.upload_path("upload-000000000000").parent
+    assert not folder.exists() or not list(folder.iterdir())
