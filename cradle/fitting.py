@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from cradle.data.dosage import perturbed_genes
-from cradle.data.preparation import Screen, prepare
+from cradle.data.preparation import Screen, perturbation_table, prepare
 from cradle.data.qc import CRITERIA
 from cradle.data.sources import data_hash
 from cradle.errors import InputError
@@ -151,26 +151,6 @@ def _write_inputs(out: Path, screen: Screen, request: Mapping[str, Any], adata: 
     moments.save(out / "moments.safetensors")
 
 
-def perturbation_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells of each perturbation: n_train, n_val, n_test, n_fail_train, n_counterparts, held_out.
-
-    ``n_counterparts`` are the QC-failed training cells that serve as counterfactual
-    reference, which needs a QC-passing cell of the same perturbation beside them.
-    """
-    label = cells["perturbation"].astype(str)
-    counts = pd.crosstab(label, cells["split"].astype(str))
-    table = pd.DataFrame(
-        {f"n_{s}": counts.get(s, pd.Series(0, counts.index)) for s in ("train", "val", "test")}
-    )
-    train = cells["split"] == "train"
-    failed = label[train & cells["qc_fail"]].value_counts()
-    table["n_fail_train"] = failed.reindex(table.index, fill_value=0)
-    only_failed = table["n_fail_train"] == table["n_train"]
-    table["n_counterparts"] = table["n_fail_train"].mask(only_failed, 0)
-    table["held_out"] = (table["n_train"] == 0) & (table["n_test"] > 0)
-    return table.rename_axis("perturbation").reset_index()
-
-
 def _used(cells: pd.DataFrame, train_cells: TrainCells) -> pd.Series[bool]:
     if train_cells not in ("all", "passing"):
         raise InputError(
@@ -298,4 +278,4 @@ def _evaluate(out: Path, screen: Screen) -> None:
     evaluate_run(Run.opened(out), screen.adata)
 
 
-__all__ = ["Screen", "fit", "perturbation_table", "prepare"]
+__all__ = ["fit", "prepare"]

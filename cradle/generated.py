@@ -39,6 +39,22 @@ def check_request(n_cells: int, artifact: str, library_size: float | None) -> No
         )
 
 
+def check_artifact(has_artifact: bool, library_sizes: pd.DataFrame) -> None:
+    """Refuse to switch an artifact that the model lacks or never saw (InputError)."""
+    if not has_artifact:
+        raise InputError(
+            "This model has no artifact to switch.",
+            "a model without a latent artifact.",
+            "Use a CRADLE-VAE, or leave the artifact off.",
+        )
+    if not (library_sizes["artifact"] == 1).any():
+        raise InputError(
+            "This run has not learned an artifact.",
+            "no training cell failed quality control at its threshold.",
+            "Train at a stricter threshold, or leave the artifact off.",
+        )
+
+
 def generated_cells(
     counts: sp.csr_matrix,
     means: npt.NDArray[np.float32],

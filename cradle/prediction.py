@@ -16,10 +16,14 @@ from torch import Tensor
 from cradle.batches import Conditions
 from cradle.data.dosage import dosage_rows, parse_query
 from cradle.data.schema import CONTROL
-from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
-from cradle.generated import ArtifactSwitch, check_request, generated_cells
-from cradle.models.base import Latents, PerturbationVAE
+from cradle.generated import (
+    ArtifactSwitch,
+    check_artifact,
+    check_request,
+    generated_cells,
+)
+from cradle.models.base import Latents, PerturbationVAE, draw_of
 from cradle.nn.likelihoods import GammaPoisson, sample_coupled
 
 if TYPE_CHECKING:
@@ -99,7 +103,7 @@ class Predictor:
         label = parse_query(query, self.perturbed_genes)
         check_request(n_cells, artifact, library_size)
         if artifact != "off":
-            self._needs_artifact()
+            check_artifact(self.has_artifact, self.library_sizes)
         rng = np.random.default_rng(seed)
         sizes = self._sizes(n_cells, failed=artifact == "on", fixed=library_size, rng=rng)
         states = {"off": [0.0], "on": [1.0], "twins": [0.0, 1.0]}[artifact]
@@ -155,7 +159,7 @@ class Predictor:
 
         def expectation(label: str) -> npt.NDArray[np.float32]:
             means = [
-                self._likelihood(label, basal[k : k + 1], sizes, state, _draw(latents, k))
+                self._likelihood(label, basal[k : k + 1], sizes, state, draw_of(latents, k))
                 .expected_log2_cp10k()
                 .mean(dim=(0, 1))
                 for k in range(n_draws)
@@ -190,7 +194,7 @@ class Predictor:
             Like :meth:`generate`; ``layers["reconstruction"]`` holds the expected counts
             in the cell's own state, the fair comparison for ``layers["mean"]``.
         """
-        self._needs_artifact()
+        check_artifact(self.has_artifact, self.library_sizes)
         generator = torch.Generator().manual_seed(seed)
         latents, _ = self.model.global_posterior(1, generator)
         counts, flipped, own = [], [], []
@@ -214,20 +218,6 @@ class Predictor:
         result.obs_names = adata.obs_names
         result.layers["reconstruction"] = np.concatenate(own)
         return result
-
-    def _needs_artifact(self) -> None:
-        if not self.has_artifact:
-            raise InputError(
-                "This model has no artifact to switch.",
-                type(self.model).__name__,
-                "Use a CRADLE-VAE, or leave the artifact off.",
-            )
-        if not (self.library_sizes["artifact"] == 1).any():
-            raise InputError(
-                "This run has not learned an artifact.",
-                "no training cell failed quality control at its threshold.",
-                "Train at a stricter threshold, or leave the artifact off.",
-            )
 
     def _sizes(
         self, n: int, *, failed: bool, fixed: float | None, rng: np.random.Generator
@@ -256,7 +246,7 @@ class Predictor:
         counts: list[list[sp.csr_matrix]] = [[] for _ in states]
         means: list[list[npt.NDArray[np.float32]]] = [[] for _ in states]
         for i, rows in enumerate(_chunks(len(sizes), min(CHUNK, -(-len(sizes) // N_DRAWS)))):
-            draw = _draw(latents, i % N_DRAWS)
+            draw = draw_of(latents, i % N_DRAWS)
             basal = torch.randn((1, len(sizes[rows]), self.model.n_latent), generator=generator)
             likelihoods = [
                 self._likelihood(label, basal, sizes[rows], state, draw) for state in states
@@ -300,10 +290,6 @@ class Predictor:
         lifted = self.model.lift(torch.from_numpy(counts.toarray()))
         conditions = self._observed_conditions(adata, rows)
         return self.model.cell_posterior(lifted, conditions, latents)
-
-
-def _draw(latents: Latents, k: int) -> Latents:
-    return {name: value[k : k + 1] for name, value in latents.items()}
 
 
 def _chunks(n: int, size: int = CHUNK) -> list[slice]:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cradle.data.preparation import perturbation_table, prepare
 from cradle.errors import InputError
 from cradle.evaluation.moments import Moments
-from cradle.fitting import fit, perturbation_table, prepare
+from cradle.fitting import fit
 from cradle.runs import Run
 
 QUICK = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 3e-3}

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from cradle.data.preparation import prepare
 from cradle.errors import InputError
-from cradle.fitting import fit, prepare
+from cradle.fitting import fit
 from cradle.nn.likelihoods import GammaPoisson, sample_coupled
 
 QUICK = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 5e-3}

@@ -53,7 +53,7 @@ def test_early_stopping_keeps_the_best_weights(screen, tmp_path):
     assert len(history) - 1 - best == 3
     # the weights on disk are those of the best epoch: they reproduce its validation ELBO
     from cradle.data.loading import CellDataModule, Cells
-    from cradle.fitting import prepare
+    from cradle.data.preparation import prepare
 
     cells = prepare(screen).adata
     labels = sorted(cells.obs.loc[cells.obs["split"] == "train", "perturbation"].unique())

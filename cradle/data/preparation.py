@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import pandas as pd
+
 from cradle.data.genes import select_genes
 from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
 from cradle.data.qc_genes import HbGenes
@@ -87,3 +89,23 @@ def prepare(
     )
     flagged = annotate(adata, thresholds, metrics=metrics)
     return Screen(flagged[:, modelled.var_names].copy(), thresholds)
+
+
+def perturbation_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells of each perturbation: n_train, n_val, n_test, n_fail_train, n_counterparts, held_out.
+
+    ``n_counterparts`` are the QC-failed training cells that serve as counterfactual
+    reference, which needs a QC-passing cell of the same perturbation beside them.
+    """
+    label = cells["perturbation"].astype(str)
+    counts = pd.crosstab(label, cells["split"].astype(str))
+    table = pd.DataFrame(
+        {f"n_{s}": counts.get(s, pd.Series(0, counts.index)) for s in ("train", "val", "test")}
+    )
+    train = cells["split"] == "train"
+    failed = label[train & cells["qc_fail"]].value_counts()
+    table["n_fail_train"] = failed.reindex(table.index, fill_value=0)
+    only_failed = table["n_fail_train"] == table["n_train"]
+    table["n_counterparts"] = table["n_fail_train"].mask(only_failed, 0)
+    table["held_out"] = (table["n_train"] == 0) & (table["n_test"] > 0)
+    return table.rename_axis("perturbation").reset_index()

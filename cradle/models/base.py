@@ -144,3 +144,8 @@ class PerturbationVAE(nn.Module, ABC):
     def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
         """Further terms to minimize, each ``(K,)``, already weighted; none by default."""
         return {}
+
+
+def draw_of(latents: Latents, k: int) -> Latents:
+    """The ``k``-th posterior draw alone, every tensor ``(1, ...)``."""
+    return {name: value[k : k + 1] for name, value in latents.items()}

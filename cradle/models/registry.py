@@ -77,6 +77,10 @@ _REFERENCE = {
     "n_particles": 5,
     "library_size": 10_000.0,
     "hemoglobin_regex": True,
+    "linear_path": False,
+    "weight_average": 0.0,
+    "mask_learning_rate_factor": 1.0,
+    "embedding_init_scale": 1.0,
 }
 
 _ROWS = (

@@ -48,5 +48,5 @@ def test_defaults_follow_the_size_of_the_data():
     panel = defaults_for(n_cells=3000, n_genes=500, combinations=True)
     whole = defaults_for(n_cells=100_000, n_genes=5000, combinations=False)
     assert panel["n_latent"] < whole["n_latent"] == 200
-    assert whole["mask_prior"] == 0.001
+    assert whole["mask_prior"] < panel["mask_prior"]
     assert panel["max_epochs"] >= whole["max_epochs"] >= 50
