@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -68,6 +70,29 @@ def write_frame(path: str | Path, frame: "pd.DataFrame", *, index: bool = False)
     with atomic_path(path) as temporary:
         temporary.write_bytes(gzip.compress(text, mtime=0) if temporary.suffix == ".gz" else text)
     return Path(path)
+
+
+def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table for a spreadsheet: no cell of it can run as a formula.
+
+    Parameters
+    ----------
+    table
+        Text cells and column names that start with ``= + - @`` get a leading apostrophe;
+        numbers stay numbers.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    safe = table.rename(columns=lambda name: _escape(str(name)))
+    for position, dtype in enumerate(table.dtypes):
+        if not is_numeric_dtype(dtype):
+            column = safe.columns[position]
+            safe[column] = table.iloc[:, position].astype(object).map(_escape)
+    return safe
+
+
+def _escape(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def write_h5ad(path: str | Path, adata: "ad.AnnData") -> Path:

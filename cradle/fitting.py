@@ -16,7 +16,7 @@ from cradle.data.dosage import perturbed_genes
 from cradle.data.preparation import Screen, perturbation_table, prepare
 from cradle.data.qc import CRITERIA
 from cradle.data.sources import data_hash
-from cradle.errors import InputError
+from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
 from cradle.files import write_frame, write_json, write_text
 from cradle.models.registry import ModelSpec, model_spec
@@ -72,6 +72,8 @@ def fit(
         The arguments cannot be used, or ``out`` holds another run.
     """
     out, spec = Path(out), model_spec(model)
+    check_seed(seed)
+    check_seed(split_seed, "seed of the split")
     settings = {**(config or {}), **({"max_epochs": epochs} if epochs else {})}
     hemoglobin_regex = spec.config(settings).hemoglobin_regex
     request = {

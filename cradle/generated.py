@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cradle.errors import InputError
+from cradle.errors import InputError, check_seed
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 ArtifactSwitch = Literal["off", "on", "twins"]
 
 
-def check_request(n_cells: int, artifact: str, library_size: float | None) -> None:
-    """Refuse numbers of cells, switches and library sizes that make no sense (InputError)."""
+def check_request(n_cells: int, artifact: str, library_size: float | None, seed: int) -> None:
+    """Refuse numbers of cells, switches, library sizes and seeds that make no sense (InputError)."""
+    check_seed(seed)
     if not 1 <= n_cells <= 1_000_000:
         raise InputError(
             "The number of cells is out of range.", f"{n_cells}.", "Ask for 1 to 1,000,000."

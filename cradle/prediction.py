@@ -101,7 +101,7 @@ class Predictor:
             artifact to switch on.
         """
         label = parse_query(query, self.perturbed_genes)
-        check_request(n_cells, artifact, library_size)
+        check_request(n_cells, artifact, library_size, seed)
         if artifact != "off":
             check_artifact(self.has_artifact, self.library_sizes)
         rng = np.random.default_rng(seed)

@@ -15,6 +15,7 @@ from cradle.data.dosage import perturbed_genes
 from cradle.data.splits import support_of
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
+from cradle.run_tables import STATISTICS, damaged, read_table, require_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,12 +107,12 @@ class Run:
     @cached_property
     def gene_table(self) -> pd.DataFrame:
         """gene, log1p_mean, log1p_sd, mean_profile over training cells."""
-        return self._table("genes.csv")
+        return read_table(self.path / "genes.csv")
 
     @cached_property
     def perturbations(self) -> pd.DataFrame:
         """Cells per perturbation and split, QC-failed training cells, held out or not."""
-        table = self._table("perturbations.csv")
+        table = read_table(self.path / "perturbations.csv")
         return table.assign(held_out=table["held_out"].astype(bool))
 
     @property
@@ -136,12 +137,12 @@ class Run:
     @cached_property
     def split(self) -> pd.Series[str]:
         """Split of every cell, by cell name."""
-        return self._table("split.csv.gz").set_index("cell")["split"]
+        return read_table(self.path / "split.csv.gz").set_index("cell")["split"]
 
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch; empty for a baseline."""
-        return self._table("history.csv")
+        return read_table(self.path / "history.csv")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class Run:
     @cached_property
     def library_sizes(self) -> pd.DataFrame:
         """artifact (0, 1) and library_size of the training cells."""
-        return self._table("library_sizes.csv")
+        return read_table(self.path / "library_sizes.csv")
 
     @cached_property
     def moments(self) -> Moments:
@@ -216,16 +217,9 @@ class Run:
 
         from cradle.batches import DataShape
 
-        columns = ["log1p_mean", "log1p_sd", "mean_profile"]
-        statistics = [torch.tensor(self.gene_table[c].to_numpy("float32")) for c in columns]
+        require_columns(self.path / "genes.csv", self.gene_table, STATISTICS)
+        statistics = [torch.tensor(self.gene_table[c].to_numpy("float32")) for c in STATISTICS]
         return DataShape(len(self.genes), len(self.perturbed_genes), *statistics)
-
-    def _table(self, name: str) -> pd.DataFrame:
-        path = self.path / name
-        try:
-            return pd.read_csv(path, keep_default_na=False, na_values=[""])
-        except (OSError, ValueError) as error:
-            raise _damaged(path, error) from error
 
 
 def load_weights(model: Any, path: Path) -> None:
@@ -264,7 +258,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, type(error).__name__) from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -281,12 +275,4 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(
-        "A file of the run is missing or damaged.",
-        f"{path} ({type(error).__name__}).",
-        "Restore it from a copy, or fit the model again.",
-    )
+        raise damaged(path, type(error).__name__) from error

@@ -51,7 +51,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     simulated.add_argument(
         "--base",
         metavar="FILE.h5ad",
-        help="real cells to implant effects and artifacts into (semi-synthetic screen)",
+        help="real cells to implant effects and artifacts into (semi-synthetic screen); as many "
+        "cells as there are, unless --cells says otherwise",
     )
     for option, setting, least in (
         ("cells", "n_cells", 1),
@@ -149,18 +150,17 @@ def simulate(arguments: argparse.Namespace) -> Answer:
 
     known = {field.name for field in fields(SimulationConfig)}
     given = {k: v for k, v in vars(arguments).items() if k in known and v is not None}
-    config = SimulationConfig.from_mapping(given)
-    adata = write_simulation(arguments.out, config, base=arguments.base)
+    adata = write_simulation(arguments.out, given, base=arguments.base)
     report = {
         "out": str(arguments.out),
         "n_cells": adata.n_obs,
         "n_genes": adata.n_vars,
         "perturbations": int(adata.obs["perturbation"].nunique()) - 1,
         "base": None if arguments.base is None else str(arguments.base),
-        "seed": config.seed,
+        "seed": arguments.seed,
     }
     text = (
         f"{arguments.out}: {adata.n_obs:,} simulated cells × {adata.n_vars:,} genes, "
-        f"{report['perturbations']} perturbations, seed {config.seed}."
+        f"{report['perturbations']} perturbations, seed {arguments.seed}."
     )
     return Answer(report, text)

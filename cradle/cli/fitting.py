@@ -11,6 +11,7 @@ from cradle.cli.options import (
     names,
     quality_options,
     reading_options,
+    seed_number,
     seed_option,
     setting,
     whole_number,
@@ -36,7 +37,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     seed_option(fitted)
     fitted.add_argument("--epochs", type=whole_number(1), metavar="N", help="at most this many")
     fitted.add_argument(
-        "--split-seed", type=whole_number(0), default=0, metavar="N", help="seed of the split"
+        "--split-seed", type=seed_number, default=0, metavar="N", help="seed of the split"
     )
     fitted.add_argument(
         "--test-combinations",

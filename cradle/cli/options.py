@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cradle.errors import InputError, check_seed
+
 if TYPE_CHECKING:
     from cradle.data.standardize import InputSpec
 
@@ -61,7 +63,7 @@ def quality_options(command: argparse.ArgumentParser) -> None:
 def seed_option(command: argparse.ArgumentParser) -> None:
     """``--seed``."""
     command.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="N", help="random seed (default 0)"
+        "--seed", type=seed_number, default=0, metavar="N", help="random seed (default 0)"
     )
 
 
@@ -95,6 +97,19 @@ def whole_number(least: int) -> Callable[[str], int]:
 
     whole.__name__ = "whole number"
     return whole
+
+
+def seed_number(text: str) -> int:
+    """A seed that every generator accepts."""
+    value = int(text)
+    try:
+        check_seed(value)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(f"{error.what} {error.do}") from error
+    return value
+
+
+seed_number.__name__ = "whole number"
 
 
 def names(text: str) -> tuple[str, ...]:

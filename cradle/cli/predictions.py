@@ -128,11 +128,11 @@ def generate(arguments: argparse.Namespace) -> Answer:
 def effects(arguments: argparse.Namespace) -> Answer:
     """Write the table of observed and predicted effects."""
     from cradle.evaluation.report import effect_table
-    from cradle.files import write_frame
+    from cradle.files import without_formulas, write_frame
 
     run, _ = _opened(arguments)
     found = effect_table(run)
-    write_frame(arguments.out, found)
+    write_frame(arguments.out, without_formulas(found))
     report = {
         "out": str(arguments.out),
         "rows": len(found),

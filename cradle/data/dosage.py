@@ -7,9 +7,9 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 
-from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 
+CONTROL = "control"  # label of the unperturbed cells
 JOIN = "+"
 
 # With an optional guide number, as in "non-targeting_0042", "NegCtrl10" or "NTg1".

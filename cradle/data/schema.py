@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from cradle.data.dosage import CONTROL as CONTROL
+from cradle.data.dosage import canonical, genes_of
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 SCHEMA_VERSION = 1
-CONTROL = "control"
 SPLITS = ("train", "val", "test", "unused")
 
 PERTURBATION = "perturbation"
@@ -124,9 +125,6 @@ def _counts(counts: Any) -> Iterator[Violation]:
 
 
 def _labels(obs: pd.DataFrame, require_labels: bool) -> Iterator[Violation]:
-    # Imported here: dosage takes the name of the control from this module.
-    from cradle.data.dosage import canonical, genes_of
-
     if PERTURBATION not in obs:
         if require_labels:
             yield _missing(PERTURBATION, obs)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cradle.data.dosage import canonical, genes_of, perturbed_genes
 from cradle.data.schema import CONTROL, SPLITS
-from cradle.errors import InputError
+from cradle.errors import InputError, check_seed
 
 Support = Literal["seen", "held-out combination", "never measured", "gene never seen"]
 
@@ -59,6 +59,7 @@ def split_cells(
         combination to hold out is not measured.
     """
     _check_cells(perturbation)
+    check_seed(seed, "seed of the split")
     labels = perturbation.astype(str)
     if test_combinations is None:
         held_out = draw_held_out(labels.unique(), seed=seed, test_fraction=test_fraction)

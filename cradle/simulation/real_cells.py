@@ -152,6 +152,7 @@ class RealPopulation:
             for label in range(len(levels)):
                 same = np.full(len(part), label, dtype=np.intp)
                 implanted = self._implant(modelled, depth, same, rng)
-                scale = 1e4 / (rest + implanted.sum(axis=1))
+                # thinning may leave a small cell without a count: 0 for every gene
+                scale = 1e4 / np.maximum(rest + implanted.sum(axis=1), 1)
                 levels[label] += np.log2(1 + implanted * scale[:, None]).sum(axis=0) / n_cells
         return levels

@@ -6,6 +6,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cradle.errors import InputError
 from cradle.simulation.artifacts import (
     KINDS,
     RED_CELL_GENES,
@@ -21,6 +22,7 @@ from cradle.simulation.truth import record, record_truth, twin_effects
 Labels = NDArray[np.intp]
 CHUNK = 512  # cells drawn at a time; part of what a seed means
 N_TWINS = 2000
+MAX_REDRAWS = 100  # of a cell without a count
 NONE = "none"
 
 
@@ -121,21 +123,29 @@ def draw_cells(
     model: ArtifactModel,
     rng: np.random.Generator,
 ) -> tuple[sparse.csr_matrix, dict[str, Floats]]:
-    """Counts (n_cells, n_genes) as CSR float32 and the totals for ``obs``, chunk by chunk."""
+    """Counts (n_cells, n_genes) as CSR float32 and the totals for ``obs``, chunk by chunk.
+
+    A cell without a count is none that a screen would show, so it is drawn again.
+    """
     n_genes = len(population.genes)
     blocks, sizes, detected = [], [], []
     for start in range(0, len(labels), CHUNK):
-        rows = slice(start, start + CHUNK)
-        counts = population.counts(states.iloc[rows], labels[rows], rng)
-        for code, kind in enumerate(KINDS):
-            hit = np.flatnonzero(kinds[rows] == code)
-            second = counts[:0]
-            if kind == "doublet" and len(hit):
-                again = population.states(len(hit), rng)
-                if "batch" in again:
-                    again["batch"] = states["batch"].to_numpy()[rows][hit]
-                second = population.counts(again, partners[rows][hit], rng)
-            counts[hit] = model.implant(kind, counts[hit], second, rng)
+        rows = np.arange(start, min(start + CHUNK, len(labels)))
+        counts = _draw_block(population, states, labels, kinds, partners, rows, model, rng)
+        for _ in range(MAX_REDRAWS):
+            empty = np.flatnonzero(counts.sum(axis=1) == 0)
+            if not len(empty):
+                break
+            again = rows[empty]
+            counts[empty] = _draw_block(
+                population, states, labels, kinds, partners, again, model, rng
+            )
+        else:
+            raise InputError(
+                "Some cells of this simulation never get a count.",
+                f"{len(empty)} cells still empty after {MAX_REDRAWS} draws.",
+                "Choose larger library sizes, a deeper base, or weaker effects.",
+            )
         sizes.append(counts.sum(axis=1).astype(np.float64))
         detected.append((counts > 0).sum(axis=1).astype(np.float64))
         blocks.append(sparse.csr_matrix(counts[:, :n_genes].astype(np.float32)))
@@ -143,6 +153,30 @@ def draw_cells(
     if model.ambient.size > n_genes:
         totals["full_genes_detected"] = np.concatenate(detected)
     return sparse.vstack(blocks, format="csr"), totals
+
+
+def _draw_block(
+    population: Population,
+    states: pd.DataFrame,
+    labels: Labels,
+    kinds: Labels,
+    partners: Labels,
+    rows: Labels,
+    model: ArtifactModel,
+    rng: np.random.Generator,
+) -> Counts:
+    """Counts (n_rows, n_columns) of some cells, artifacts implanted."""
+    counts = population.counts(states.iloc[rows], labels[rows], rng)
+    for code, kind in enumerate(KINDS):
+        hit = np.flatnonzero(kinds[rows] == code)
+        second = counts[:0]
+        if kind == "doublet" and len(hit):
+            again = population.states(len(hit), rng)
+            if "batch" in again:
+                again["batch"] = states["batch"].to_numpy()[rows][hit]
+            second = population.counts(again, partners[rows][hit], rng)
+        counts[hit] = model.implant(kind, counts[hit], second, rng)
+    return counts
 
 
 def _with_batch_names(obs: pd.DataFrame) -> pd.DataFrame:

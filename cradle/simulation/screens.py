@@ -1,6 +1,8 @@
 """The two kinds of screen, and the file that holds one."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
@@ -63,7 +65,8 @@ def semi_synthetic(base: AnnData, config: SimulationConfig | None = None) -> Ann
     base
         Real cells with raw counts in ``X``; ``obs["batch"]`` is kept when there is one.
     config
-        Settings; those of basal variation, batches and library sizes do not apply.
+        Settings; those of basal variation, batches and library sizes do not apply. When left
+        out, the defaults with as many cells as the base.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def semi_synthetic(base: AnnData, config: SimulationConfig | None = None) -> Ann
     InputError
         When the base holds no counts, no mitochondrial or hemoglobin genes, or too few genes.
     """
-    config = config or SimulationConfig()
+    config = config or SimulationConfig(n_cells=base.n_obs)
     rng = np.random.default_rng([config.seed, 0])
     perturbed = perturbed_symbols(config.n_perturbations, set(base.var_names))
     genes, counts = choose_base_genes(base, config.n_genes, perturbed)
@@ -85,7 +88,9 @@ def semi_synthetic(base: AnnData, config: SimulationConfig | None = None) -> Ann
 
 
 def write_simulation(
-    out: str | Path, config: SimulationConfig | None = None, base: str | Path | None = None
+    out: str | Path,
+    settings: SimulationConfig | Mapping[str, Any] | None = None,
+    base: str | Path | None = None,
 ) -> AnnData:
     """Simulate a screen and write it, whole or not at all.
 
@@ -93,16 +98,26 @@ def write_simulation(
     ----------
     out
         The `.h5ad` file.
-    config
-        Settings; the defaults when left out.
+    settings
+        A whole configuration, or some settings by name. What is left out has its default; the
+        number of cells of a semi-synthetic screen is that of its base.
     base
         Catalogue name or file of real cells for a semi-synthetic screen.
     """
     if base is None:
-        adata = simulate(config)
+        adata = simulate(_config(settings))
     else:
         from cradle.data.sources import load
 
-        adata = semi_synthetic(load(base, require_labels=False), config)
+        cells = load(base, require_labels=False)
+        adata = semi_synthetic(cells, _config(settings, n_cells=cells.n_obs))
     write_h5ad(out, adata)
     return adata
+
+
+def _config(
+    settings: SimulationConfig | Mapping[str, Any] | None, **defaults: Any
+) -> SimulationConfig:
+    if isinstance(settings, SimulationConfig):
+        return settings
+    return SimulationConfig.from_mapping({**defaults, **(settings or {})})

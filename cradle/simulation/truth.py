@@ -11,8 +11,11 @@ from cradle.simulation.design import Design, Floats
 
 
 def log2_cp10k(counts: Counts, n_genes: int) -> Floats:
-    """log2(1 + 1e4·x/l) of the first ``n_genes`` columns; l is the sum over all columns."""
-    library_size = counts.sum(axis=1, keepdims=True)
+    """log2(1 + 1e4·x/l) of the first ``n_genes`` columns; l is the sum over all columns.
+
+    A cell without a count has none of any gene: 0 throughout.
+    """
+    library_size = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return np.asarray(np.log2(1 + 1e4 * counts[:, :n_genes] / library_size))
 
 
@@ -44,7 +47,8 @@ def twin_effects(
 
 
 def _thin(counts: Counts, depth: Counts, rng: np.random.Generator) -> Counts:
-    return rng.binomial(counts, (depth / counts.sum(axis=1))[:, None])
+    """Keep ``depth`` of the counts of each cell on average; a cell without counts stays so."""
+    return rng.binomial(counts, (depth / np.maximum(counts.sum(axis=1), 1))[:, None])
 
 
 def record_truth(

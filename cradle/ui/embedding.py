@@ -14,13 +14,14 @@ import scipy.sparse as sp
 import streamlit as st
 
 from cradle.data.qc import CRITERIA, judge_generated
-from cradle.plots.scatter import thin
+from cradle.plots.scatter import MAX_POINTS, thin
 from cradle.ui import generation, map_store, store
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Method = Literal["PCA", "UMAP", "t-SNE"]
+COLUMNS = ("perturbation", "source", "split", "true_artifact", "qc_fail", "library_size", *CRITERIA)
 N_COMPONENTS = 50
 N_NEIGHBOURS = 15
 
@@ -62,37 +63,94 @@ class CellMap:
 
     Parameters
     ----------
-    adata
-        The cells, with ``source`` in ``obs``; X holds log2(1 + 1e4·x/library size), CSR.
+    request
+        What the map is of; ``expression`` gives the same cells in the same order.
+    obs
+        One row a cell: perturbation, source, split, QC values and verdict.
     positions
         (n_cells, 2).
     mixing
         ``neighbour_mixing`` of observed and artifact-off cells; None where one is missing.
     """
 
-    adata: AnnData
+    request: MapRequest
+    obs: pd.DataFrame
     positions: npt.NDArray[np.float32]
     mixing: float | None
+
+
+def at_hand(request: MapRequest) -> bool:
+    """Whether the map was computed before, so that showing it takes no time."""
+    return map_store.find(map_name(request)) is not None
+
+
+def map_name(request: MapRequest) -> str:
+    """Name of the map of a request: its settings, and the content of its dataset and run."""
+    source, run_path = request.source, request.run_path
+    return map_store.key(
+        request[2:],
+        None if source is None else store.hash_of(source),
+        None if run_path is None else store.fingerprint(run_path),
+    )
 
 
 @st.cache_resource(max_entries=6, show_spinner="Computing the map …", show_time=True)
 def cell_map(request: MapRequest) -> CellMap:
     """Cells of a request on two axes, jointly for observed and generated cells."""
-    adata = _expression(_gathered(request))
-    key = map_store.key(request, adata)
-    stored = map_store.read(key, adata.n_obs)
+    name = map_name(request)
+    stored = map_store.read(name)
     if stored is None:
-        stored = _computed(adata, request)
-        map_store.write(key, *stored)
-    return CellMap(adata, *stored)
+        stored = computed(request)
+        map_store.write(name, stored)
+    return CellMap(request, *stored)
 
 
-def _computed(adata: AnnData, request: MapRequest) -> map_store.Stored:
+def computed(request: MapRequest) -> map_store.Stored:
+    """The map of a request, computed now."""
+    adata = expression(request)
     components = _principal_components(adata.X, request.seed)
     source = adata.obs["source"].astype(str).to_numpy()
     pair = np.isin(source, ["observed", "artifact off"])
     positions = _positions(components, request.method, request.seed)
-    return map_store.Stored(positions, neighbour_mixing(components[pair], source[pair]))
+    mixing = neighbour_mixing(components[pair], source[pair])
+    return map_store.Stored(adata.obs.reset_index(drop=True), positions, mixing)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading and generating the cells …")
+def expression(request: MapRequest) -> AnnData:
+    """The cells of a map; X holds log2(1 + 1e4·x/library size), CSR."""
+    return _expression(_gathered(request))
+
+
+def genes(request: MapRequest) -> list[str]:
+    """Genes of the cells of a map."""
+    if request.run_path is not None:
+        return list(store.run_at(request.run_path).genes)
+    return [str(gene) for gene in store.cells_of(str(request.source)).var_names]
+
+
+def within_limit(
+    n_observed: int, n_generated: int, n_groups: int, limit: int = MAX_POINTS
+) -> tuple[int, int]:
+    """Numbers of cells that fit on a map, both sides reduced alike where they do not.
+
+    Parameters
+    ----------
+    n_observed
+        Observed cells, in all.
+    n_generated
+        Generated cells of each of the ``n_groups`` perturbations and artifact states.
+    n_groups
+        Groups of generated cells.
+    limit
+        Most points of a map: a lasso sends each of them back to the server.
+
+    Returns
+    -------
+    n_observed, n_generated
+    """
+    share = min(1.0, limit / max(1, n_observed + n_generated * n_groups))
+    return int(n_observed * share), int(n_generated * share)
 
 
 def neighbour_mixing(
@@ -130,7 +188,7 @@ def differential_genes(adata: AnnData, selected: Sequence[int], limit: int = 30)
     Parameters
     ----------
     adata
-        Of a ``CellMap``.
+        Of ``expression``.
     selected
         Row numbers.
     limit
@@ -168,6 +226,9 @@ def _gathered(request: MapRequest) -> AnnData:
     import anndata as ad
 
     parts = [part for part in (_observed(request), *_generated(request)) if part is not None]
+    if "true_artifact" in parts[0].obs:
+        for part in parts[1:]:
+            part.obs["true_artifact"] = "generated"
     return ad.concat(
         parts, join="inner", index_unique="-", keys=[str(i) for i in range(len(parts))]
     )
@@ -215,9 +276,7 @@ def _expression(adata: AnnData) -> AnnData:
     x.data = np.log2(1 + x.data * np.repeat(scale, np.diff(x.indptr)))
     adata.X = x
     adata.layers.clear()
-    keep = [c for c in ("perturbation", "source", "split", "qc_fail", "library_size", *CRITERIA)
-            if c in adata.obs]  # fmt: skip
-    adata.obs = adata.obs[keep]
+    adata.obs = adata.obs[[c for c in COLUMNS if c in adata.obs]]
     return adata
 
 

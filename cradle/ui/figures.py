@@ -8,29 +8,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from cradle.files import without_formulas
+
 MAX_ROWS = 1_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
-    """A table as UTF-8 CSV in which no cell can run as a spreadsheet formula.
-
-    Parameters
-    ----------
-    table
-        Text cells and column names that start with ``= + - @`` get a leading apostrophe;
-        numbers stay numbers.
-    """
-    safe = table.rename(columns=lambda name: _escape(str(name)))
-    for position, dtype in enumerate(table.dtypes):
-        if not pd.api.types.is_numeric_dtype(dtype):
-            column = safe.columns[position]
-            safe[column] = table.iloc[:, position].astype(object).map(_escape)
-    return safe.to_csv(index=False).encode()
-
-
-def _escape(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """A table as UTF-8 CSV in which no cell can run as a spreadsheet formula."""
+    return without_formulas(table).to_csv(index=False).encode()
 
 
 def config(name: str, *, zoom: bool) -> dict[str, object]:

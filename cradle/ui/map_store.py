@@ -1,4 +1,4 @@
-"""Maps of cells on disk, so that a restarted app does not compute them again."""
+"""Maps of cells on disk, shipped or kept, so that nobody computes the same map twice."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from cradle.files import atomic_path
 from cradle.ui.navigation import ROOT
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-
-VERSION = 1  # raise it when a map is computed in another way
+VERSION = 2  # raise it when a map is computed in another way
 SHIPPED = ROOT / "assets" / "maps"
+_OBS = "obs_"
 
 
 class Stored(NamedTuple):
-    """Positions, (n_cells, 2), and the mixing number of a map."""
+    """A map: what is known of each cell, its position, (n_cells, 2), and the mixing number."""
 
+    obs: pd.DataFrame
     positions: npt.NDArray[np.float32]
     mixing: float | None
 
@@ -35,32 +35,51 @@ def folder() -> Path:
     return user_cache_path("cradle") / "maps"
 
 
-def key(request: tuple[object, ...], adata: AnnData) -> str:
-    """Name of a map: its method and seed, and the content of the cells it is of."""
-    method, seed = request[-2:]
-    digest = hashlib.sha256(json.dumps([VERSION, method, seed, adata.shape]).encode())
-    for part in (adata.X.indptr, adata.X.indices, adata.X.data):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    digest.update("\n".join(adata.obs["source"].astype(str)).encode())
-    return digest.hexdigest()[:24]
+def key(settings: tuple[object, ...], cells: str | None, model: str | None) -> str:
+    """Name of a map.
+
+    Parameters
+    ----------
+    settings
+        What was asked for: perturbations, numbers of cells, method, seed.
+    cells, model
+        Content hash of the observed cells and of the run; None where there are none.
+    """
+    content = json.dumps([VERSION, settings, cells, model])
+    return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
-def read(name: str, n_cells: int) -> Stored | None:
-    """A shipped or stored map; None where there is none, or where it is damaged."""
-    for place in (SHIPPED, folder()):
-        path = place / f"{name}.npz"
-        if path.is_file():
-            try:
-                with np.load(path, allow_pickle=False) as file:
-                    positions, mixing = file["positions"], float(file["mixing"])
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-                continue  # computed again and replaced
-            if positions.shape == (n_cells, 2) and np.isfinite(positions).all():
-                return Stored(positions, None if np.isnan(mixing) else mixing)
-    return None
+def find(name: str) -> Path | None:
+    """Where a map lies, shipped or kept."""
+    places = (place / f"{name}.npz" for place in (SHIPPED, folder()))
+    return next((path for path in places if path.is_file()), None)
 
 
-def write(name: str, positions: npt.NDArray[np.float32], mixing: float | None) -> None:
-    """Keep a map, whole or not at all."""
-    with atomic_path(folder() / f"{name}.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, positions=positions, mixing=np.nan if mixing is None else mixing)
+def read(name: str) -> Stored | None:
+    """A shipped or kept map; None where there is none, or where it is damaged."""
+    path = find(name)
+    if path is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {n.removeprefix(_OBS): file[n] for n in file.files if n.startswith(_OBS)}
+            stored = Stored(pd.DataFrame(columns), file["positions"], float(file["mixing"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # computed again and replaced
+    if stored.positions.shape != (len(stored.obs), 2) or not np.isfinite(stored.positions).all():
+        return None
+    return stored._replace(mixing=None) if np.isnan(stored.mixing or 0.0) else stored
+
+
+def write(name: str, stored: Stored, place: Path | None = None) -> None:
+    """Keep a map, whole or not at all; in the user's folder unless told otherwise."""
+    columns = {f"{_OBS}{n}": _plain(column) for n, column in stored.obs.items()}
+    mixing = np.nan if stored.mixing is None else stored.mixing
+    with atomic_path((place or folder()) / f"{name}.npz") as path, path.open("wb") as file:
+        np.savez_compressed(file, positions=stored.positions, mixing=mixing, **columns)
+
+
+def _plain(column: pd.Series) -> npt.NDArray[np.generic]:
+    """Numbers and truth values as they are, all else as text: a file without pickles."""
+    plain = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+    return column.to_numpy() if plain else column.astype(str).to_numpy(str)

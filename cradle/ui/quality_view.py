@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -134,7 +135,7 @@ def _violin(
     else:
         curves = quality.curves(choices, criterion)
         failed = found[f"fails_{criterion}"]
-    line = threshold.threshold
+    line = threshold.threshold  # of several Scrublet runs there is none
     fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f} % fail", unit=unit,
                   threshold=line, fails=threshold.side)  # fmt: skip
     figure(
@@ -144,7 +145,7 @@ def _violin(
     )  # fmt: skip
     if beside is not None and criterion in fitted.not_generable:
         st.caption(f"Not judged on generated cells: {fitted.not_generable[criterion]}")
-    return curves.assign(criterion=criterion, threshold=line)
+    return curves.assign(criterion=criterion, threshold=np.nan if line is None else line)
 
 
 def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | None:

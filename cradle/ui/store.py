@@ -5,6 +5,7 @@ Arguments are ids and time stamps, never matrices: Streamlit hashes arguments on
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ import streamlit as st
 
 from cradle.data.catalogue import DATASETS, locate
 from cradle.errors import InputError
+
+_DECIDING = ("config.json", "genes.csv", "library_sizes.csv", "perturbations.csv", "split.csv.gz",
+             "thresholds.json", "weights.safetensors")  # fmt: skip
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -65,6 +69,11 @@ def hash_of(source: str) -> str:
     return _hash(source, _stamp(source))
 
 
+def fingerprint(path: str) -> str:
+    """Content hash of a run: of all that decides which cells it generates and how it splits."""
+    return _fingerprint(path, _stamp(Path(path) / "DONE"))
+
+
 @st.cache_resource(max_entries=3, show_spinner="Reading the cells …")
 def _cells(source: str, stamp: float) -> AnnData:
     from cradle.data.sources import load
@@ -84,6 +93,15 @@ def _run(path: str, stamp: float) -> Run:
     from cradle.runs import Run
 
     return Run.load(path)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _fingerprint(path: str, stamp: float) -> str:
+    digest = hashlib.sha256()
+    for name in _DECIDING:
+        file = Path(path) / name
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
