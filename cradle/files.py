@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cradle.errors import InputError
+
 if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
@@ -47,6 +49,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     flush(final.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it (InputError where that is not possible)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "The folder cannot be made.",
+            f"{path}: {error.strerror}.",
+            "Give a folder in a place that you can write to.",
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -18,9 +18,9 @@ from cradle.data.qc import CRITERIA
 from cradle.data.sources import data_hash
 from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
-from cradle.files import write_frame, write_json, write_text
+from cradle.files import make_folder, write_frame, write_json, write_text
 from cradle.models.registry import ModelSpec, model_spec
-from cradle.runs import DONE, RUN_SCHEMA, WEIGHTS, Run, write_tensors
+from cradle.runs import DONE, RUN_SCHEMA, WEIGHTS, Run, new_run_path, read_json, write_tensors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,7 +35,7 @@ def fit(
     model: str,
     config: Mapping[str, Any] | None = None,
     *,
-    out: str | Path,
+    out: str | Path | None = None,
     mad: float = 3.0,
     seed: int = 0,
     split_seed: int = 0,
@@ -57,6 +57,7 @@ def fit(
         Settings on top of the model's own; see :class:`cradle.models.config.VAEConfig`.
     out
         Run directory to write; it appears at once and is complete when ``DONE`` does.
+        By default a new folder in ``CRADLE_RUNS_DIR`` (``./runs`` unless set).
     mad, criteria, split_seed, test_combinations, n_top_genes
         See :func:`prepare`.
     train_cells
@@ -71,7 +72,8 @@ def fit(
     InputError
         The arguments cannot be used, or ``out`` holds another run.
     """
-    out, spec = Path(out), model_spec(model)
+    spec = model_spec(model)
+    out = new_run_path(model) if out is None else Path(out)
     check_seed(seed)
     check_seed(split_seed, "seed of the split")
     settings = {**(config or {}), **({"max_epochs": epochs} if epochs else {})}
@@ -119,9 +121,7 @@ def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | Non
     """The finished run in ``out``, if any; refuses to write over another run."""
     if not (out / "config.json").is_file():
         return None
-    import json
-
-    there = json.loads((out / "config.json").read_text())
+    there = read_json(out / "config.json")
     if not resume:
         raise InputError(
             "The run directory is in use.",
@@ -140,13 +140,14 @@ def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | Non
 
 def _write_inputs(out: Path, screen: Screen, request: Mapping[str, Any], adata: AnnData) -> None:
     """Everything of the run that is known before training."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     cells = screen.adata.obs
     write_text(out / "thresholds.json", screen.thresholds.to_json())
     split = cells["split"].rename_axis("cell").reset_index()
     write_frame(out / "split.csv.gz", split[["cell", "split"]])
-    write_frame(out / "perturbations.csv", perturbation_table(cells))
-    trained = cells[(cells["split"] == "train") & _used(cells, request["train_cells"])]
+    used = _used(cells, request["train_cells"])
+    write_frame(out / "perturbations.csv", perturbation_table(cells, used))
+    trained = cells[(cells["split"] == "train") & used]
     sizes = trained.assign(artifact=trained["qc_fail"].astype(int))
     write_frame(out / "library_sizes.csv", sizes[["artifact", "library_size"]])
     moments = compute_moments(screen.adata)

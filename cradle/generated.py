@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse
 
 from cradle.errors import InputError, check_seed
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
     from anndata import AnnData
+    from torch import Tensor
 
     from cradle.data.qc import QCThresholds
 
 
+MAX_BLOCK = 1024  # cells decoded at once
 ArtifactSwitch = Literal["off", "on", "twins"]
 
 
 def check_request(n_cells: int, artifact: str, library_size: float | None, seed: int) -> None:
-    """Refuse numbers of cells, switches, library sizes and seeds that make no sense (InputError)."""
+    """Refuse numbers, switches and seeds that make no sense (InputError)."""
     check_seed(seed)
     if not 1 <= n_cells <= 1_000_000:
         raise InputError(
@@ -53,6 +56,16 @@ def check_artifact(has_artifact: bool, library_sizes: pd.DataFrame) -> None:
             "This run has not learned an artifact.",
             "no training cell failed quality control at its threshold.",
             "Train at a stricter threshold, or leave the artifact off.",
+        )
+
+
+def check_genes(found: Sequence[str], modelled: Sequence[str]) -> None:
+    """Refuse cells over other genes, or the same in another order (InputError)."""
+    if list(found) != list(modelled):
+        raise InputError(
+            "The cells do not hold the modelled genes in their order.",
+            f"{len(found)} genes, the model has {len(modelled)}.",
+            "Select them: cells[:, list(run.genes)].",
         )
 
 
@@ -92,3 +105,14 @@ def generated_cells(
     cells = AnnData(counts, obs, pd.DataFrame(index=list(genes)), layers={"mean": means})
     cells.obs = cells.obs.join(judge_generated(cells, thresholds))
     return cells
+
+
+def row_blocks(n: int, size: int = MAX_BLOCK) -> list[slice]:
+    """Consecutive slices of at most ``size`` rows, and never more than ``MAX_BLOCK``."""
+    step = min(size, MAX_BLOCK)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def sparse_counts(counts: Tensor) -> sp.csr_matrix:
+    """Drawn counts ``(n_cells, n_genes)`` as CSR."""
+    return scipy.sparse.csr_matrix(counts.numpy())

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from cradle.batches import Conditions
@@ -20,8 +21,11 @@ from cradle.evaluation.effects import Effects
 from cradle.generated import (
     ArtifactSwitch,
     check_artifact,
+    check_genes,
     check_request,
     generated_cells,
+    row_blocks,
+    sparse_counts,
 )
 from cradle.models.base import Latents, PerturbationVAE, draw_of
 from cradle.nn.likelihoods import GammaPoisson, sample_coupled
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
     from cradle.data.qc import QCThresholds
 
 N_DRAWS = 32  # posterior draws of the global variables
-CHUNK = 1024  # cells decoded at once
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,10 @@ class Predictor:
     @torch.no_grad()
     def treatment_effects(
         self,
-        query: Sequence[str],
+        query: Sequence[str] | str,
         *,
         n_draws: int = N_DRAWS,
-        n_cells: int = 64,
+        n_cells: int = 128,
         seed: int = 0,
         artifact: Literal["off", "on"] = "off",
         interval: float = 0.95,
@@ -144,14 +147,18 @@ class Predictor:
         query
             Labels; each may be any combination of the model's genes.
         n_draws, n_cells
-            Posterior draws of the global variables, cells per draw.
+            Posterior draws of the global variables, basal states common to all of them.
         interval
-            Mass of the central interval over posterior draws.
+            Mass of the interval. It is the Student interval of a further draw: quantiles of
+            a few dozen draws would hold less than they say.
         """
+        query = [query] if isinstance(query, str) else query
         labels = [parse_query(q, self.perturbed_genes) for q in query]
+        if artifact == "on":
+            check_artifact(self.has_artifact, self.library_sizes)
         generator = torch.Generator().manual_seed(seed)
         latents, _ = self.model.global_posterior(n_draws, generator)
-        basal = torch.randn((n_draws, n_cells, self.model.n_latent), generator=generator)
+        basal = torch.randn((1, n_cells, self.model.n_latent), generator=generator)
         sizes = self._sizes(
             n_cells, failed=artifact == "on", fixed=None, rng=np.random.default_rng(seed)
         )
@@ -159,7 +166,7 @@ class Predictor:
 
         def expectation(label: str) -> npt.NDArray[np.float32]:
             means = [
-                self._likelihood(label, basal[k : k + 1], sizes, state, draw_of(latents, k))
+                self._likelihood(label, basal, sizes, state, draw_of(latents, k))
                 .expected_log2_cp10k()
                 .mean(dim=(0, 1))
                 for k in range(n_draws)
@@ -168,16 +175,16 @@ class Predictor:
 
         control = expectation(CONTROL)
         per_draw = np.stack([expectation(label) - control for label in labels])
-        tail = (1 - interval) / 2
-        lower, upper = np.quantile(per_draw, [tail, 1 - tail], axis=1)
-        return Effects(tuple(labels), self.genes, per_draw.mean(axis=1), lower, upper)
+        mean, sd = per_draw.mean(axis=1), per_draw.std(axis=1, ddof=1)
+        margin = stdtrit(n_draws - 1, (1 + interval) / 2) * np.sqrt(1 + 1 / n_draws) * sd
+        return Effects(tuple(labels), self.genes, mean, mean - margin, mean + margin)
 
     @torch.no_grad()
     def embed(self, adata: AnnData) -> npt.NDArray[np.float32]:
         """Posterior mean of the basal state of observed cells, ``(n_cells, n_latent)``."""
         latents, _ = self.model.global_posterior(1, torch.Generator().manual_seed(0))
         parts = [
-            self._posterior(adata, rows, latents).loc[0].numpy() for rows in _chunks(adata.n_obs)
+            self._posterior(adata, rows, latents).loc[0].numpy() for rows in row_blocks(adata.n_obs)
         ]
         return np.concatenate(parts)
 
@@ -198,12 +205,12 @@ class Predictor:
         generator = torch.Generator().manual_seed(seed)
         latents, _ = self.model.global_posterior(1, generator)
         counts, flipped, own = [], [], []
-        for rows in _chunks(adata.n_obs):
+        for rows in row_blocks(adata.n_obs):
             basal = self._posterior(adata, rows, latents).loc
             conditions = self._observed_conditions(adata, rows)
             other = conditions._replace(artifact=1 - conditions.artifact)
             likelihood = self.model.likelihood(basal, other, latents)
-            counts.append(_sparse(likelihood.sample(generator)[0]))
+            counts.append(sparse_counts(likelihood.sample(generator)[0]))
             flipped.append(likelihood.mean[0].numpy())
             own.append(self.model.likelihood(basal, conditions, latents).mean[0].numpy())
         result = generated_cells(
@@ -241,18 +248,18 @@ class Predictor:
         """Counts and expected counts; the states one below the other."""
         # two streams, so that a cell does not depend on how many states it is drawn in
         generator = torch.Generator().manual_seed(seed)
-        count_noise = torch.Generator().manual_seed(seed + 1)
+        count_noise = torch.Generator().manual_seed(2**40 + seed)
         latents, _ = self.model.global_posterior(N_DRAWS, generator)
         counts: list[list[sp.csr_matrix]] = [[] for _ in states]
         means: list[list[npt.NDArray[np.float32]]] = [[] for _ in states]
-        for i, rows in enumerate(_chunks(len(sizes), min(CHUNK, -(-len(sizes) // N_DRAWS)))):
+        for i, rows in enumerate(row_blocks(len(sizes), -(-len(sizes) // N_DRAWS))):
             draw = draw_of(latents, i % N_DRAWS)
             basal = torch.randn((1, len(sizes[rows]), self.model.n_latent), generator=generator)
             likelihoods = [
                 self._likelihood(label, basal, sizes[rows], state, draw) for state in states
             ]
             for j, x in enumerate(sample_coupled(likelihoods, count_noise)):
-                counts[j].append(_sparse(x[0]))
+                counts[j].append(sparse_counts(x[0]))
                 means[j].append(likelihoods[j].mean[0].numpy())
         return (
             sp.vstack([block for state in counts for block in state], format="csr"),
@@ -286,15 +293,8 @@ class Predictor:
     def _posterior(
         self, adata: AnnData, rows: slice, latents: Latents
     ) -> torch.distributions.Normal:
+        check_genes(adata.var_names, self.genes)
         counts = sp.csr_matrix(adata.X[rows], dtype=np.float32)
         lifted = self.model.lift(torch.from_numpy(counts.toarray()))
         conditions = self._observed_conditions(adata, rows)
         return self.model.cell_posterior(lifted, conditions, latents)
-
-
-def _chunks(n: int, size: int = CHUNK) -> list[slice]:
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def _sparse(counts: Tensor) -> sp.csr_matrix:
-    return sp.csr_matrix(counts.numpy())

@@ -23,6 +23,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "history.csv": ("epoch", "train_loss", "val_elbo"),
     "library_sizes.csv": ("artifact", "library_size"),
 }
+#: Names are text, also when they look like numbers.
+NAMES = {"cell": str, "gene": str, "perturbation": str, "split": str}
 STATISTICS = ("log1p_mean", "log1p_sd", "mean_profile")
 
 
@@ -31,7 +33,7 @@ def read_table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=NAMES)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise damaged(path, type(error).__name__) from error
     require_columns(path, table, COLUMNS[path.name])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,13 +75,16 @@ class Run:
     @classmethod
     def opened(cls, path: Path) -> Run:
         """Open a run that may still lack its last parts (InputError for another format)."""
-        config = _read_json(path / "config.json")
+        config = read_json(path / "config.json")
         if config.get("schema") != RUN_SCHEMA:
             raise InputError(
                 "This run was written in another format.",
                 f"schema {config.get('schema')!r}, this version reads {RUN_SCHEMA}.",
                 "Fit the model again with this version.",
             )
+        absent = [key for key in ("model", "settings", "train_cells") if key not in config]
+        if absent:
+            raise damaged(path / "config.json", f"no {', '.join(absent)}")
         return cls(path, config)
 
     @property
@@ -132,7 +137,11 @@ class Run:
         """Quality control, fitted on the training cells."""
         from cradle.data.qc import QCThresholds
 
-        return QCThresholds.from_json((self.path / "thresholds.json").read_text())
+        path = self.path / "thresholds.json"
+        try:
+            return QCThresholds.from_json(path.read_text())
+        except OSError as error:
+            raise damaged(path, type(error).__name__) from error
 
     @cached_property
     def split(self) -> pd.Series[str]:
@@ -147,13 +156,13 @@ class Run:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Data hash, versions, seed, command, seconds."""
-        return _read_json(self.path / "provenance.json")
+        return read_json(self.path / "provenance.json")
 
     @property
     def metrics(self) -> dict[str, Any] | None:
         """The stored evaluation; ``None`` before there is one."""
         path = self.path / "metrics.json"
-        return _read_json(path) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
     @cached_property
     def library_sizes(self) -> pd.DataFrame:
@@ -222,6 +231,13 @@ class Run:
         return DataShape(len(self.genes), len(self.perturbed_genes), *statistics)
 
 
+def new_run_path(model: str) -> Path:
+    """A folder of that name that is not there yet, in ``CRADLE_RUNS_DIR`` or ``./runs``."""
+    parent = Path(os.environ.get("CRADLE_RUNS_DIR", "runs"))
+    numbers = itertools.count(1)
+    return next(p for i in numbers if not (p := parent / f"{model}_{i}").exists())
+
+
 def load_weights(model: Any, path: Path) -> None:
     """Put weights into a network after checking names, shapes and values.
 
@@ -271,7 +287,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a run (InputError when it is missing or damaged)."""
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError) as error:

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -45,7 +45,10 @@ class PerturbationTraining(lightning.LightningModule):
         self.n_train, self.fail_rate = n_train, fail_rate
         self.optimizer_state: dict[str, Tensor] = {}
         self.average = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.weight_average))
+            AveragedModel(
+                model,
+                multi_avg_fn=get_ema_multi_avg_fn(config.weight_average),  # type: ignore[no-untyped-call]
+            )
             if config.weight_average
             else None
         )
@@ -58,8 +61,7 @@ class PerturbationTraining(lightning.LightningModule):
         """
         if self.average is None or not int(self.average.n_averaged):
             return self.model
-        averaged: PerturbationVAE = self.average.module
-        return averaged
+        return cast(PerturbationVAE, self.average.module)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the average towards the weights of this step."""
@@ -109,8 +111,11 @@ class PerturbationTraining(lightning.LightningModule):
         masks = [p for name, p in named if name.endswith("mask_logits")]
         others = [p for name, p in named if not name.endswith("mask_logits")]
         # log-odds travel several units where weights travel hundredths
-        faster = {"params": masks, "lr": rate * self.config.mask_learning_rate_factor}
-        optimizer = torch.optim.Adam([{"params": others}, faster], lr=rate, fused=True)
+        groups: list[dict[str, Any]] = [
+            {"params": others},
+            {"params": masks, "lr": rate * self.config.mask_learning_rate_factor},
+        ]
+        optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
         for name, parameter in named:
             state = {
                 key: self.optimizer_state[f"{name}/{key}"]

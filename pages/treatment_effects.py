@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import effects_view
+from cradle.ui import effects_view, evidence
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 from cradle.ui.store import needs_run
@@ -17,6 +17,9 @@ def body(choices: Choices) -> None:
     with right:
         effects_view.gene(choices, run, view, clicked)
     effects_view.score_table(run, view)
+    if choices.dataset.simulated:
+        evidence.truth(str(run.path))
+    evidence.coverage(str(run.path), view.terms.split, view.split)
     if view.terms.perturbation is None:
         effects_view.per_perturbation(view)
     else:

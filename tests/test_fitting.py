@@ -79,6 +79,29 @@ def test_passing_trains_on_passing_cells_only(screen, tmp_path):
     assert run.passing_only
 
 
+def test_cell_names_that_look_like_numbers(screen, tmp_path):
+    screen.obs_names = [f"{i:05d}" for i in range(screen.n_obs)]
+    run = fit(screen, "additive", out=tmp_path / "run")
+    assert list(run.split.index) == list(screen.obs_names)
+
+
+def test_a_perturbation_whose_training_cells_all_fail(screen, tmp_path):
+    """Trained on passing cells, the model does not know its gene, and says so."""
+    cells = prepare(screen).adata.obs
+    known = perturbation_table(cells, ~cells["qc_fail"]).set_index("perturbation")
+    failing = cells.assign(qc_fail=cells["qc_fail"] | (cells["perturbation"] == known.index[0]))
+    table = perturbation_table(failing, ~failing["qc_fail"]).set_index("perturbation")
+    assert table.loc[known.index[0], "n_train"] == 0
+    assert (table["n_counterparts"] == 0).all()
+    assert not table.loc[known.index[0], "held_out"]
+
+
+def test_a_run_without_a_folder_goes_to_the_runs_directory(screen, tmp_path):
+    first, second = (fit(screen, "control_mean") for _ in range(2))
+    assert first.path.parent == second.path.parent == tmp_path / "runs"
+    assert first.path != second.path
+
+
 def test_a_baseline_is_a_run_too(screen, tmp_path):
     run = fit(screen, "additive", out=tmp_path / "run")
     pooled = Moments.load(run.path / "moments.safetensors").pool(splits=["train"])
@@ -115,6 +138,42 @@ def test_damaged_runs_are_refused_by_name(run, tmp_path):
         (copy / name).unlink() if content is None else (copy / name).write_bytes(content)
         with pytest.raises(InputError):
             Run.load(copy).predictor()
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("perturbations.csv", "held_out"),
+        ("perturbations.csv", "n_train"),
+        ("genes.csv", "gene"),
+        ("genes.csv", "log1p_sd"),
+        ("library_sizes.csv", "artifact"),
+        ("split.csv.gz", "cell"),
+        ("history.csv", "val_elbo"),
+    ],
+)
+def test_tables_without_a_column_are_refused_by_name(run, tmp_path, name, column):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    pd.read_csv(copy / name).drop(columns=column).to_csv(copy / name, index=False)
+    damaged = Run.load(copy)
+    parts = {
+        "split.csv.gz": lambda: damaged.split,
+        "history.csv": lambda: damaged.history,
+        "perturbations.csv": lambda: damaged.perturbations,
+    }
+    with pytest.raises(InputError, match=column):
+        parts.get(name, lambda: damaged.predictor().generate("control", 2))()
+
+
+@pytest.mark.parametrize("seeds", [{"seed": -1}, {"split_seed": -1}, {"seed": 2**32}])
+def test_impossible_seeds_are_refused(run, screen, tmp_path, seeds):
+    with pytest.raises(InputError, match="out of range"):
+        fit(screen, "additive", out=tmp_path / "run", **seeds)
+    with pytest.raises(InputError, match="out of range"):
+        run.predictor().generate("control", 2, seed=-1)
 
 
 def test_weights_of_another_network_are_refused(run, tmp_path):

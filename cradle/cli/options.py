@@ -105,7 +105,7 @@ def seed_number(text: str) -> int:
     try:
         check_seed(value)
     except InputError as error:
-        raise argparse.ArgumentTypeError(f"{error.what} {error.do}") from error
+        raise argparse.ArgumentTypeError(f"{error.what} {error.do}".removesuffix(".")) from error
     return value
 
 

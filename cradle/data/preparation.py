@@ -91,21 +91,34 @@ def prepare(
     return Screen(flagged[:, modelled.var_names].copy(), thresholds)
 
 
-def perturbation_table(cells: pd.DataFrame) -> pd.DataFrame:
+def perturbation_table(cells: pd.DataFrame, used: pd.Series[bool] | None = None) -> pd.DataFrame:
     """Cells of each perturbation: n_train, n_val, n_test, n_fail_train, n_counterparts, held_out.
 
-    ``n_counterparts`` are the QC-failed training cells that serve as counterfactual
-    reference, which needs a QC-passing cell of the same perturbation beside them.
+    Parameters
+    ----------
+    cells
+        ``perturbation``, ``split`` and ``qc_fail`` of every cell.
+    used
+        Which cells may be learned from; ``n_train``, ``n_val`` and ``n_fail_train`` count
+        those only. ``n_counterparts`` are the QC-failed ones that serve as counterfactual
+        reference, which needs a QC-passing cell of the same perturbation beside them.
     """
-    label = cells["perturbation"].astype(str)
-    counts = pd.crosstab(label, cells["split"].astype(str))
+    label, split = cells["perturbation"].astype(str), cells["split"].astype(str)
+    keep = pd.Series(True, cells.index) if used is None else used
+    labels = sorted(label.unique())
+
+    def count(mask: pd.Series[bool]) -> pd.Series[int]:
+        return label[mask].value_counts().reindex(labels, fill_value=0)
+
     table = pd.DataFrame(
-        {f"n_{s}": counts.get(s, pd.Series(0, counts.index)) for s in ("train", "val", "test")}
+        {
+            "n_train": count((split == "train") & keep),
+            "n_val": count((split == "val") & keep),
+            "n_test": count(split == "test"),
+            "n_fail_train": count((split == "train") & keep & cells["qc_fail"].astype(bool)),
+        }
     )
-    train = cells["split"] == "train"
-    failed = label[train & cells["qc_fail"]].value_counts()
-    table["n_fail_train"] = failed.reindex(table.index, fill_value=0)
     only_failed = table["n_fail_train"] == table["n_train"]
     table["n_counterparts"] = table["n_fail_train"].mask(only_failed, 0)
-    table["held_out"] = (table["n_train"] == 0) & (table["n_test"] > 0)
+    table["held_out"] = (count(split == "train") == 0) & (table["n_test"] > 0)
     return table.rename_axis("perturbation").reset_index()

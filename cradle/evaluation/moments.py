@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
+from cradle.evaluation.strata import batch_offsets, merged
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -120,6 +121,9 @@ class Moments:
 def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) -> Moments:
     """Moments of every (perturbation, split, half, qc_fail) group of a standard dataset.
 
+    In a screen with batches each cell is first compared with the training controls of its own
+    batch (`batch_offsets`), so that every effect is stratified by batch (SPEC 7).
+
     Parameters
     ----------
     adata
@@ -130,7 +134,7 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
         not depend on the order of the cells.
     """
     keys = _cell_keys(adata, seed)
-    grouped = keys.groupby(GROUP_KEYS, observed=True, sort=True)
+    grouped = keys.groupby([*GROUP_KEYS, "batch"], observed=True, sort=True)
     group = grouped.ngroup().to_numpy()
     groups = grouped.size().rename("n_cells").reset_index()
     totals = np.zeros((len(groups), adata.n_vars))
@@ -144,6 +148,8 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
     n = groups["n_cells"].to_numpy()[:, None]
     mean = totals / n
     m2 = np.maximum(squares - n * mean**2, 0.0)
+    mean -= batch_offsets(groups, mean, CONTROL)
+    groups, mean, m2 = merged(groups, GROUP_KEYS, mean, m2)
     genes = tuple(str(gene) for gene in adata.var_names)
     return Moments(groups, genes, mean.astype(np.float32), m2.astype(np.float32))
 
@@ -237,6 +243,7 @@ def _cell_keys(adata: AnnData, seed: int) -> pd.DataFrame:
             "perturbation": adata.obs["perturbation"].astype(str).to_numpy(),
             "split": adata.obs["split"].astype(str).to_numpy(),
             "qc_fail": adata.obs["qc_fail"].to_numpy(bool),
+            "batch": adata.obs["batch"].astype(str).to_numpy() if "batch" in adata.obs else "",
         }
     )
     # Drawn in the order of the names, so that a permuted file has the same halves.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
 from cradle.evaluation.evaluate import Cells, evaluate, present
 from cradle.evaluation.moments import Side, observed_effects
@@ -56,7 +57,7 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
             twins=_generator(predictor, "twins") if generates else None,
             truth=truth_of(ready),
         )
-    if side == "all":
+    if side == "all" and adata is not None:
         write_frame(run.path / OBSERVED, _observed_table(run))
         write_json(run.path / METRICS_FILE, report)
     return report
@@ -83,14 +84,21 @@ def effect_table(run: Run) -> pd.DataFrame:
 
 def cells_of_run(run: Run, adata: AnnData) -> AnnData:
     """The run's view of its dataset: its split, its QC flags, its genes."""
-    split = run.split.reindex(adata.obs_names).astype(str)
-    if _is_view_of(run, adata, split):
+    split = run.split.reindex(adata.obs_names)
+    if split.isna().any():
+        raise InputError(
+            "The cells are not those that the run was fitted on.",
+            f"{int(split.isna().sum())} of {len(split)} cells have no split in {run.path.name}.",
+            "Give the dataset of the run, with its cell names.",
+        )
+    if _is_view_of(run, adata, split.astype(str)):
         return adata
     from cradle.data.qc import annotate
 
-    flagged = annotate(adata, run.thresholds)
-    flagged.obs["split"] = split.to_numpy()
-    return flagged[:, list(run.moments.genes)].copy()
+    # the split comes first: doublets of test cells are called apart from the others
+    placed = adata.copy()
+    placed.obs["split"] = pd.Categorical(split)
+    return annotate(placed, run.thresholds)[:, list(run.moments.genes)].copy()
 
 
 def _is_view_of(run: Run, adata: AnnData, split: pd.Series[str]) -> bool:

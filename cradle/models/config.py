@@ -31,7 +31,7 @@ class VAEConfig:
     correlated_effects: bool = True
     # priors
     mask_prior: float = 0.01
-    mask_init: float = 0.0
+    mask_init: float = 3.0
     mask_temperature: float = 1.0
     effect_scale: float = 1.0
     embedding_init_scale: float = 0.1
@@ -103,6 +103,8 @@ class VAEConfig:
         }
         if not 0 < self.mask_prior < 1:
             bad["mask_prior"] = "a number between 0 and 1"
+        if not -20 <= self.mask_init <= 20:
+            bad["mask_init"] = "log-odds between -20 and 20"
         if not 0 <= self.weight_average < 1:
             bad["weight_average"] = "zero, or a number below 1"
         if not 0 <= self.counterfactual_weight < 1e9:

@@ -81,6 +81,7 @@ _REFERENCE = {
     "weight_average": 0.0,
     "mask_learning_rate_factor": 1.0,
     "embedding_init_scale": 1.0,
+    "mask_init": 0.0,
 }
 
 _ROWS = (

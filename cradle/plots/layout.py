@@ -8,6 +8,8 @@ from cradle.plots.palette import GRID
 
 #: Characters of a title that fit beside the mode bar on a phone.
 TITLE_WIDTH = 36
+#: The same beside the longer mode bar of figures in which points can be selected.
+NARROW_TITLE = 27
 
 
 def finish(
@@ -18,6 +20,7 @@ def finish(
     y: str = "",
     height: int = 380,
     legend: bool = False,
+    title_width: int = TITLE_WIDTH,
 ) -> go.Figure:
     """Give a figure its title, axis titles and margins, and return it.
 
@@ -33,8 +36,10 @@ def finish(
         Pixels.
     legend
         Whether the legend stands above the plot.
+    title_width
+        Characters of a line of the title; fewer where the mode bar has more buttons.
     """
-    lines = textwrap.wrap(title, TITLE_WIDTH) or [""]
+    lines = textwrap.wrap(title, title_width) or [""]
     extra = 20 * (len(lines) - 1)
     fig.update_layout(
         title={

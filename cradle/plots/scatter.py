@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cradle.plots.layout import finish
+from cradle.plots.layout import NARROW_TITLE, finish
 from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS, THRESHOLD
 
 WEBGL_ABOVE = 5_000
@@ -64,7 +64,7 @@ def effect_scatter(
     fig.add_scatter(x=reach, y=reach, mode="lines", name="predicted = observed", hoverinfo="skip",
                     line={"color": NEUTRAL, "dash": "dash", "width": 1.5})  # fmt: skip
     finish(fig, title=title, x="observed effect (log2 units)", y="predicted effect (log2 units)",
-           height=520, legend=True)  # fmt: skip
+           height=520, legend=True, title_width=NARROW_TITLE)  # fmt: skip
     fig.update_layout(clickmode="event+select", dragmode="zoom")
     return fig
 
@@ -128,7 +128,8 @@ def cell_map(
     )  # fmt: skip
     for name, item in legend.items():
         fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=item | {"size": 9})
-    finish(fig, title=title, x=axes[0], y=axes[1], height=560, legend=bool(legend))
+    finish(fig, title=title, x=axes[0], y=axes[1], height=560, legend=bool(legend),
+           title_width=NARROW_TITLE)  # fmt: skip
     fig.update_layout(dragmode="lasso")
     fig.update_xaxes(showticklabels=False, showgrid=False)
     fig.update_yaxes(showticklabels=False, showgrid=False)

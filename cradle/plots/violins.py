@@ -8,6 +8,7 @@ from cradle.plots.layout import finish
 from cradle.plots.palette import FAIL_ZONE, PASS_ZONE, THRESHOLD, fade, style_of
 
 _HALF_WIDTH = 0.42
+_TITLE = 20  # characters; three violins stand in a row
 
 
 def violins(
@@ -40,11 +41,13 @@ def violins(
     sources = list(dict.fromkeys(curves["source"]))
     for position, source in enumerate(sources):
         _add_violin(fig, position, source, curves[curves["source"] == source])
-    labels = [f"{source}<br>n = {_n(curves, source):,}" for source in sources]
+    # In three lines, so that labels stand side by side in a narrow column.
+    labels = [f"{source.replace(' ', '<br>')}<br>n = {_n(curves, source):,}" for source in sources]
     fig.update_xaxes(
-        tickvals=list(range(len(sources))), ticktext=labels, range=[-0.6, len(sources) - 0.4]
-    )
-    finish(fig, title=title, y=unit, height=height)
+        tickvals=list(range(len(sources))), ticktext=labels, range=[-0.6, len(sources) - 0.4],
+        tickangle=0,
+    )  # fmt: skip
+    finish(fig, title=title, y=unit, height=height, title_width=_TITLE)
     fig.update_xaxes(showgrid=False)
     if threshold is not None and fails is not None:
         _add_zones(fig, curves, threshold, fails)

@@ -14,7 +14,14 @@ from cradle.evaluation.effects import Effects, FloatArray
 from cradle.evaluation.metrics import EFFECT_METRICS
 from cradle.evaluation.moments import Side, observed_effects
 from cradle.evaluation.scores import ceiling, score, targeted
-from cradle.evaluation.sections import SPLITS, Scoring, replicate
+from cradle.evaluation.sections import (
+    OBSERVED_HALF,
+    SPLITS,
+    TRAIN_HALF,
+    Scoring,
+    halves_have_control,
+    replicate,
+)
 from cradle.ui import store
 
 Reference = Literal["control", "perturbed"]
@@ -37,6 +44,9 @@ class Terms(NamedTuple):
         training cells, whose effect is subtracted from every side alike.
     perturbation
         Only this one; None pools all.
+    disjoint
+        Whether the observed effects use one random half of the control cells and the rules the
+        other, so that their noise is not shared. Only against control.
     """
 
     run_path: str
@@ -44,6 +54,7 @@ class Terms(NamedTuple):
     side: Side = "all"
     reference: Reference = "control"
     perturbation: str | None = None
+    disjoint: bool = False
 
 
 class Compared(NamedTuple):
@@ -70,7 +81,7 @@ def compared(terms: Terms) -> Compared:
     if terms.perturbation is not None:
         return compared(terms._replace(perturbation=None)).of(terms.perturbation)
     base = scoring(terms.run_path, terms.side)
-    observed = base.observed(terms.split)
+    observed = base.observed(terms.split, OBSERVED_HALF if terms.disjoint else None)
     if observed is None:
         raise InputError(
             f"The split {terms.split} has no perturbation that can be scored.",
@@ -78,8 +89,9 @@ def compared(terms: Terms) -> Compared:
             "Choose another split.",
         )
     rows = observed.perturbations
+    rules = base.baselines(TRAIN_HALF if terms.disjoint else None)
     found = {MODEL: base.predicted.rows(rows).columns(observed.genes)}
-    found |= {name: rule.treatment_effects(rows) for name, rule in base.baselines().items()}
+    found |= {name: rule.treatment_effects(rows) for name, rule in rules.items()}
     if terms.reference == "perturbed":
         shift = observed_effects(base.moments, "train", terms.side).mean.mean(axis=0)
         observed = _shifted(observed, shift)
@@ -90,7 +102,14 @@ def compared(terms: Terms) -> Compared:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def replicates(run_path: str, side: Side) -> dict[str, Any]:
     """Scores of one half of the observed cells as a prediction of the other, by split."""
-    return replicate(scoring(run_path, side))
+    stored = store.scores_at(run_path).get("replicate") if side == "all" else None
+    return dict(stored) if stored else replicate(scoring(run_path, side))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def control_can_be_halved(run_path: str, side: Side) -> bool:
+    """Whether each random half of the cells has control cells."""
+    return halves_have_control(scoring(run_path, side))
 
 
 def splits(run_path: str) -> list[str]:

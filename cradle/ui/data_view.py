@@ -14,7 +14,7 @@ from cradle.ui import library, store
 from cradle.ui.errors import guard, problem
 from cradle.ui.figures import figure_with_table
 from cradle.ui.glance import cells_table
-from cradle.ui.labels import GLOSSARY, safe_label, safe_text
+from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, safe_text
 from cradle.ui.quality_view import missing_cells
 from cradle.ui.sidebar import Choices
 
@@ -30,7 +30,7 @@ def composition(choices: Choices) -> None:
         st.info(f"{adata.n_obs:,} cells without perturbation labels; see page Quality control.")
         return
     table = cells_table(choices)
-    table["perturbation"] = table["perturbation"].map(safe_label)
+    table["perturbation"] = safe_labels(table["perturbation"])
     names = list(dict.fromkeys(table["perturbation"]))
     shown = table[table["perturbation"].isin(names[:MAX_ROWS])]
     words = "" if len(names) <= MAX_ROWS else f", the {MAX_ROWS} largest of {len(names)}"
@@ -63,7 +63,7 @@ def composition(choices: Choices) -> None:
 
 def _batches(obs: pd.DataFrame) -> None:
     kind = obs["perturbation"].astype(str).eq(CONTROL).map({True: CONTROL, False: "perturbed"})
-    names = obs["batch"].astype(str).map(safe_label)
+    names = safe_labels(obs["batch"].astype(str))
     table = pd.crosstab(names, kind).rename_axis("batch").reset_index()
     long = table.melt("batch", var_name="kind", value_name="n_cells")
     figure_with_table(

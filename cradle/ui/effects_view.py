@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import pandas as pd
 import streamlit as st
 
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
@@ -14,7 +15,7 @@ from cradle.plots.scatter import MAX_POINTS, effect_scatter, thin
 from cradle.ui import comparison
 from cradle.ui.figures import figure_with_table, slug
 from cradle.ui.gene_view import gene_violins
-from cradle.ui.labels import GLOSSARY, safe_label
+from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
 if TYPE_CHECKING:
@@ -37,13 +38,19 @@ class View(NamedTuple):
         return slug(f"{self.terms.perturbation or 'all'}_{self.terms.split}")
 
     @property
+    def split(self) -> str:
+        """Name of the split in a sentence."""
+        return f"split {SPLITS[self.terms.split]}"
+
+    @property
     def words(self) -> str:
         """What every number of the page is of."""
         terms = self.terms
         who = ALL if terms.perturbation is None else safe_label(terms.perturbation)
         cells = "all cells" if terms.side == "all" else "QC-passing cells only"
         against = "control" if terms.reference == "control" else "the mean of perturbed cells"
-        return f"{who}, split {SPLITS[terms.split]}, observed side: {cells}, against {against}"
+        against += ", one half of it for the rules and one for the observations" * terms.disjoint
+        return f"{who}, {self.split}, observed side: {cells}, against {against}"
 
 
 def ask(run: Run) -> View:
@@ -78,9 +85,17 @@ def ask(run: Run) -> View:
             "Count the targeted genes themselves", value=True, key="targets", bind="query-params",
             help="A perturbed gene changes by design; without it the scores are about its effects.",
         )  # fmt: skip
+        halved = comparison.control_can_be_halved(str(run.path), cast("Side", side))
+        disjoint = st.toggle(
+            "Separate control cells for rules and observations", key="disjoint",
+            bind="query-params", disabled=not halved or reference == "perturbed",
+            help="The simple rules and the observed effects share their control cells, and with "
+            "them the noise of these. On: one random half of the control for each.",
+        )  # fmt: skip
     terms = comparison.Terms(
         str(run.path), split, cast("Side", side),
         cast("comparison.Reference", reference), None if perturbation == ALL else perturbation,
+        bool(disjoint) and halved and reference == "control",
     )  # fmt: skip
     return View(terms, None if baseline == "none" else baseline, targets)
 
@@ -94,13 +109,13 @@ def scatter(view: View) -> str | None:
         others = comparison.points(view.terms, view.baseline)
         others = others[others["row"].isin(shown["row"])].dropna(subset=["predicted"])
     rho = comparison.score_rows(view.terms, view.targets)["ate_rho"][0]
-    safe = {name: shown[name].map(safe_label) for name in ("perturbation", "gene")}
+    safe = {name: safe_labels(shown[name]) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
         effect_scatter(
             shown.assign(**safe), title=f"Predicted and observed effects agree with ρ = {rho:.2f}",
             others=None if others is None else others.assign(
-                gene=others["gene"].map(safe_label),
-                perturbation=others["perturbation"].map(safe_label)),
+                gene=safe_labels(others["gene"]),
+                perturbation=safe_labels(others["perturbation"])),
             other_name="" if view.baseline is None else BASELINES[view.baseline].label,
         ),
         table.drop(columns="row"), f"effects_{view.slug}",
@@ -122,7 +137,7 @@ def score_table(run: Run, view: View) -> None:
     table["who"] = table["who"].map(lambda who: names.get(who, who))
     st.subheader("Between floor and ceiling")
     st.dataframe(
-        table, hide_index=True, key="scores",
+        table, hide_index=True, placeholder="–", key="scores",
         column_config={"who": st.column_config.TextColumn("", width="medium")} | {
             name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
                                                 help=METRICS[name].explanation)
@@ -131,28 +146,40 @@ def score_table(run: Run, view: View) -> None:
     st.caption(
         f"Of {view.words}; targeted genes {'counted' if view.targets else 'left out'}. "
         f"Floor: {GLOSSARY['floor']} Ceiling: {GLOSSARY['ceiling']} "
-        f"Replicate: {GLOSSARY['replicate']} An empty cell: not applicable."
+        f"Replicate: {GLOSSARY['replicate']} A dash: not applicable."
     )
 
 
 def gene(choices: Choices, run: Run, view: View, clicked: str | None) -> None:
-    """One gene: its effect in every perturbation, and its distribution in cells."""
-    st.markdown("**One gene**")
+    """One gene: its effect in every perturbation, or its distribution in the cells of one."""
+    table = comparison.points(view.terms)
     genes = run.moments.genes
     if clicked is not None and clicked != st.session_state.get("last_clicked"):
         st.session_state["gene"] = st.session_state["last_clicked"] = clicked
+    strongest = comparison.strongest(table[~table["targeted"]], "observed", 1)["gene"].iloc[0]
     name = st.selectbox(
-        "Gene", genes, index=None, key="gene", bind="query-params", format_func=safe_label,
-        placeholder="Click a point, or search", help="Any modelled gene.",
+        "One gene", genes, index=genes.index(strongest), key="gene", bind="query-params",
+        format_func=safe_label, help="Click a point of the scatter, or search any modelled gene. "
+        "At first: the gene that changes most.",
     )  # fmt: skip
-    if name is None:
-        st.info("Click a point of the scatter, or search a gene, to see it in cells.",
-                icon=":material/ads_click:")  # fmt: skip
-        return
     if view.terms.perturbation is None:
-        st.info("Choose one perturbation above to see this gene in its cells.")
-        return
-    gene_violins(choices, run, view.terms.perturbation, str(name))
+        _everywhere(view, table, str(name))
+    else:
+        gene_violins(choices, run, view.terms.perturbation, str(name))
+
+
+def _everywhere(view: View, table: pd.DataFrame, name: str) -> None:
+    """The effects on one gene of the perturbations that change it most."""
+    rows = comparison.strongest(table[table["gene"] == name], "observed")
+    shown = rows.assign(gene=safe_labels(rows["perturbation"]))
+    few = "" if len(rows) == (table["gene"] == name).sum() else f", the {len(rows)} strongest"
+    figure_with_table(
+        top_genes(shown, title=f"{safe_label(name)} in each perturbation{few}"),
+        rows.drop(columns="row"), f"gene_{slug(name)}_{view.slug}",
+        alt=f"Predicted and observed effect of each perturbation on {safe_label(name)}.",
+    )  # fmt: skip
+    st.caption(f"Of {view.words}. Bars: {GLOSSARY['interval']} Choose one perturbation above to "
+               "see this gene in its cells.")  # fmt: skip
 
 
 def top(view: View) -> None:
@@ -164,7 +191,7 @@ def top(view: View) -> None:
         key="rank_by", bind="query-params",
     )  # fmt: skip
     table = comparison.strongest(table, by)
-    shown = table.assign(gene=table["gene"].map(safe_label))
+    shown = table.assign(gene=safe_labels(table["gene"]))
     columns = ["gene", "observed", "se", "predicted", "lower", "upper", "n_cells", "targeted"]
     figure_with_table(
         top_genes(shown, title=f"{name}: the 20 strongest effects, {by}"),
@@ -178,9 +205,9 @@ def per_perturbation(view: View) -> None:
     """Ranking of perturbations by agreement."""
     st.subheader("Each perturbation by itself")
     table = comparison.agreement(view.terms).copy()
-    table["perturbation"] = table["perturbation"].map(safe_label)
+    table["perturbation"] = safe_labels(table["perturbation"])
     st.dataframe(
-        table, hide_index=True, key="agreement",
+        table, hide_index=True, placeholder="–", key="agreement",
         column_config={
             "n_cells": st.column_config.NumberColumn("observed cells"),
             "ate_rho": st.column_config.ProgressColumn("ATE-ρ", format="%.2f", min_value=0.0,

@@ -4,71 +4,113 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.plots.scatter import MAX_POINTS, cell_map
-from cradle.ui import embedding, programs, store
+from cradle.ui import embedding, map_numbers, programs, store
 from cradle.ui.embedding import CellMap, MapRequest, Method
 from cradle.ui.figures import figure_with_table, table_twin
-from cradle.ui.labels import CRITERIA, safe_label
+from cradle.ui.labels import CRITERIA, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
 MAX_CLASSES = 8
 MAX_PERTURBATIONS = 12
+N_SHOWN, N_OBSERVED, N_GENERATED = 6, 2000, 100  # what the form starts with
 
 
 def ask(choices: Choices) -> MapRequest | None:
-    """The form; returns the request last computed for this dataset and run."""
+    """The form; returns the request to draw: the last one, or one whose map is at hand."""
     run = store.run(choices)
     generates = run is not None and run.spec.generates
     if choices.dataset.source is None and not generates:
         raise InputError("There are no cells to show.", "neither observed nor generated ones.",
                          "Fetch the dataset on the page Data, or choose another run.")  # fmt: skip
-    names = _perturbations(choices)
+    counts = _counts(choices)
+    source = choices.dataset.source
+    has_artifact = (
+        run is not None and run.spec.artifact and bool(run.perturbations["n_fail_train"].sum())
+    )
     with st.form("map_form", border=True):
         method = st.segmented_control("Method", ("PCA", "UMAP", "t-SNE"), default="UMAP",
                                       required=True, key="method", bind="query-params")  # fmt: skip
         shown = st.multiselect(
-            "Perturbations", names, default=names[:6], key="shown", bind="query-params",
-            format_func=safe_label, max_selections=MAX_PERTURBATIONS,
+            "Perturbations", list(counts.index), default=list(counts.index[:N_SHOWN]), key="shown",
+            bind="query-params", format_func=safe_label, max_selections=MAX_PERTURBATIONS,
         )  # fmt: skip
-        first, second, third, fourth = st.columns(4)
+        first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
         n_observed = first.number_input(
-            "Observed cells, at most", 0, MAX_POINTS, 2000, 500, key="n_observed",
-            bind="query-params", disabled=choices.dataset.source is None,
+            "Observed cells, at most", 0, MAX_POINTS, N_OBSERVED, 500, key="n_observed",
+            bind="query-params", disabled=source is None,
         )  # fmt: skip
         n_generated = second.number_input(
-            "Generated, per perturbation", 0, 1000, 100, 50, key="n_generated",
+            "Generated, per perturbation", 0, 1000, N_GENERATED, 50, key="n_generated",
             bind="query-params", disabled=not generates,
         )  # fmt: skip
-        artifact = third.toggle(
+        seed = third.number_input("Seed", 0, 9999, 0, key="map_seed", bind="query-params")
+        artifact = fourth.toggle(
             "Artifact on too", value=True, key="map_artifact", bind="query-params",
-            disabled=run is None or not run.perturbations["n_fail_train"].sum(),
+            disabled=not has_artifact,
             help="Generate each cell twice, with the artifact off and on.",
         )  # fmt: skip
-        seed = fourth.number_input("Seed", 0, 9999, 0, key="map_seed", bind="query-params")
         pressed = st.form_submit_button("Compute the map", type="primary",
                                         icon=":material/play_arrow:")  # fmt: skip
-    where = (choices.dataset.source, str(run.path) if generates and run is not None else None)
+    asked = compose(
+        choices, list(shown), int(n_observed), int(n_generated), bool(artifact),
+        cast("Method", method), int(seed),
+    )  # fmt: skip
+    if asked.n_generated < n_generated and generates:
+        st.caption(
+            f"A map holds {MAX_POINTS:,} cells at most, so that cells can be selected on it: "
+            f"{asked.n_observed:,} observed cells and {asked.n_generated:,} generated ones per "
+            "perturbation and artifact state are drawn."
+        )
     if pressed:
         if not shown:
             raise InputError("No perturbation is chosen.", "an empty list.", "Choose at least one.")
-        has_artifact = run is not None and bool(run.perturbations["n_fail_train"].sum())
-        st.session_state["map_request"] = MapRequest(
-            *where, tuple(shown), int(n_observed), int(n_generated) if generates else 0,
-            bool(artifact) and has_artifact and run is not None and run.spec.artifact,
-            cast("Method", method),
-            int(seed),
-        )  # fmt: skip
-        st.session_state.pop("map_selection", None)
-    request: MapRequest | None = st.session_state.get("map_request")
-    return request if request is not None and request[:2] == where else None
+        st.session_state["map_request"] = asked
+    last: MapRequest | None = st.session_state.get("map_request")
+    if last is not None and last[:2] == asked[:2]:
+        return last
+    return asked if shown and embedding.at_hand(asked) else None
 
 
-def _perturbations(choices: Choices) -> list[str]:
+def compose(
+    choices: Choices,
+    shown: list[str],
+    n_observed: int = N_OBSERVED,
+    n_generated: int = N_GENERATED,
+    artifact: bool = True,
+    method: Method = "UMAP",
+    seed: int = 0,
+) -> MapRequest:
+    """What the form asks for, reduced to what a map can hold."""
+    run, source = store.run(choices), choices.dataset.source
+    generates = run is not None and run.spec.generates
+    twins = (
+        artifact
+        and run is not None
+        and run.spec.artifact
+        and bool(run.perturbations["n_fail_train"].sum())
+    )
+    here = 0 if source is None else min(n_observed, int(_counts(choices).reindex(shown).sum()))
+    most = embedding.within_limit(
+        here, n_generated if generates else 0, len(shown) * (2 if twins else 1)
+    )
+    path = str(run.path) if generates and run is not None else None
+    return MapRequest(source, path, tuple(shown), *most, twins, method, seed)
+
+
+def default_request(choices: Choices) -> MapRequest:
+    """What the form asks for when nobody has touched it."""
+    return compose(choices, list(_counts(choices).index[:N_SHOWN]))
+
+
+def _counts(choices: Choices) -> pd.Series[int]:
+    """Cells of each perturbation, control first, then the largest."""
     run, adata = store.run(choices), store.cells(choices)
     if run is not None:
         table = run.perturbations
@@ -76,8 +118,8 @@ def _perturbations(choices: Choices) -> list[str]:
     else:
         assert adata is not None
         counts = adata.obs["perturbation"].astype(str).value_counts()
-    names = [str(n) for n in counts.sort_values(ascending=False, kind="stable").index]
-    return sorted(names, key=lambda name: name != CONTROL)
+    counts = counts.sort_values(ascending=False, kind="stable")
+    return counts.loc[sorted(counts.index, key=lambda name: name != CONTROL)]
 
 
 def compute(request: MapRequest) -> CellMap:
@@ -87,18 +129,21 @@ def compute(request: MapRequest) -> CellMap:
 
 def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     """The map in the chosen colours; returns the selected rows."""
+    if st.session_state.get("map_drawn", request) != request:
+        st.session_state.pop("map_selection", None)  # of the cells of another map
+    st.session_state["map_drawn"] = request
     left, right = st.columns(2)
     options = _colourings(drawn)
     by = left.selectbox("Colour by", options, key="colour", bind="query-params",
                         format_func=lambda name: options_label(str(name)))  # fmt: skip
     gene = None
     if by == "gene":
-        gene = right.selectbox("Gene", list(drawn.adata.var_names), key="map_gene",
+        gene = right.selectbox("Gene", embedding.genes(drawn.request), key="map_gene",
                                bind="query-params", format_func=safe_label)  # fmt: skip
     points = _points(drawn, str(by), None if gene is None else str(gene))
     numeric = pd.api.types.is_numeric_dtype(points["color"])
     selected = st.session_state.get("map_selection", [])
-    n = drawn.adata.obs["source"].value_counts()
+    n = drawn.obs["source"].value_counts()
     fig = cell_map(
         points, title=f"{request.method} of {len(points):,} cells, coloured by {options_label(by)}",
         axes=(f"{request.method} 1", f"{request.method} 2"), color="color", numeric=numeric,
@@ -111,7 +156,7 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     )  # fmt: skip
     st.caption(
         f"{', '.join(f'{v:,} {k}' for k, v in n.items())} cells; computed jointly: "
-        f"log2(1 + 10,000 · x / library size) of {drawn.adata.n_vars:,} genes → "
+        f"log2(1 + 10,000 · x / library size) of {len(embedding.genes(request)):,} genes → "
         f"{embedding.N_COMPONENTS} principal components → {request.method}"
         f"{_settings(request.method)}; seed {request.seed}. "
         "**Distances and sizes on this map are not evidence.**"
@@ -122,13 +167,13 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
 
 
 def _settings(method: str) -> str:
-    return {"UMAP": f" ({embedding.N_NEIGHBOURS} neighbours)", "t-SNE": " (perplexity 30)"}.get(
+    return {"UMAP": f" ({map_numbers.N_NEIGHBOURS} neighbours)", "t-SNE": " (perplexity 30)"}.get(
         method, ""
     )
 
 
 def _colourings(drawn: CellMap) -> list[str]:
-    obs = drawn.adata.obs
+    obs = drawn.obs
     names = ["source", "perturbation"]
     names += ["program"] if programs.known(obs["perturbation"].astype(str)) else []
     names += [c for c in ("split", "qc_fail", "true_artifact") if c in obs]
@@ -147,10 +192,10 @@ def options_label(name: str) -> str:
 
 
 def _points(drawn: CellMap, by: str, gene: str | None) -> pd.DataFrame:
-    obs = drawn.adata.obs
+    obs = drawn.obs
     label = obs["perturbation"].astype(str)
     if gene is not None:
-        color = pd.Series(drawn.adata[:, [gene]].X.toarray().ravel(), index=obs.index)
+        color = pd.Series(_column(drawn.request, gene), index=obs.index)
     elif by == "program":
         color = label.map(programs.program_of)
     elif by == "qc_fail":
@@ -158,12 +203,16 @@ def _points(drawn: CellMap, by: str, gene: str | None) -> pd.DataFrame:
     elif by in CRITERIA:
         color = obs[by]
     else:
-        color = _few(obs[by].astype(str).map(safe_label))
+        color = _few(safe_labels(obs[by].astype(str)))
     return pd.DataFrame(
         {"x": drawn.positions[:, 0], "y": drawn.positions[:, 1], "row": range(len(obs)),
-         "label": label.map(safe_label) + ", " + obs["source"].astype(str),
+         "label": safe_labels(label) + ", " + obs["source"].astype(str),
          "color": color.to_numpy()}
     )  # fmt: skip
+
+
+def _column(request: MapRequest, gene: str) -> np.ndarray:
+    return np.asarray(embedding.expression(request)[:, [gene]].X.toarray()).ravel()
 
 
 def _few(values: pd.Series) -> pd.Series:
@@ -187,26 +236,28 @@ def evidence(drawn: CellMap) -> None:
 def selection(drawn: CellMap, selected: list[int]) -> None:
     """Counts, composition and differential genes of the selected cells."""
     st.subheader("Selected cells")
-    if not selected or len(selected) == drawn.adata.n_obs or max(selected) >= drawn.adata.n_obs:
+    if not selected or len(selected) == len(drawn.obs) or max(selected) >= len(drawn.obs):
         st.info("Draw around cells with the lasso to see what they are.", icon=":material/gesture:")
         return
-    obs = drawn.adata.obs.iloc[selected]
+    obs = drawn.obs.iloc[selected]
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**{len(selected):,} of {drawn.adata.n_obs:,} cells**")
-        table = pd.crosstab(obs["perturbation"].astype(str).map(safe_label),
+        st.markdown(f"**{len(selected):,} of {len(drawn.obs):,} cells**")
+        table = pd.crosstab(safe_labels(obs["perturbation"].astype(str)),
                             obs["source"].astype(str))  # fmt: skip
-        st.dataframe(table.reset_index(), hide_index=True, key="selection_composition")
+        st.dataframe(
+            table.reset_index(), hide_index=True, placeholder="–", key="selection_composition"
+        )
         if st.button("Clear the selection"):
             st.session_state.pop("map_selection")
             st.rerun()
     with right:
         st.markdown("**Genes that differ from all other cells on the map**")
-        genes = embedding.differential_genes(drawn.adata, selected)
-        genes["gene"] = genes["gene"].map(safe_label)
+        genes = map_numbers.differential_genes(embedding.expression(drawn.request), selected)
+        genes["gene"] = safe_labels(genes["gene"])
         percent = st.column_config.NumberColumn
         st.dataframe(
-            genes, hide_index=True, key="selection_genes",
+            genes, hide_index=True, placeholder="–", key="selection_genes",
             column_config={
                 "direction": "up or down",
                 "difference": st.column_config.NumberColumn("log2 units", format="%.2f"),

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
-from cradle.ui import sidebar
+from cradle.ui import sidebar, warm
 from cradle.ui.errors import guard
 from cradle.ui.labels import safe_label
 from cradle.ui.navigation import PAGES, navigation
@@ -20,6 +21,7 @@ def route() -> None:
     with guard():
         st.session_state["choices"] = sidebar.draw()
     chosen.run()
+    warm.start()
 
 
 def show(key: str, body: Body) -> None:
@@ -35,12 +37,24 @@ def show(key: str, body: Body) -> None:
     body
         Reads widgets, calls cradle, draws.
     """
+    _into_the_app()
     st.title(PAGES[key].title)
     with guard():
         choices = st.session_state["choices"] if st.session_state.get("routed") else sidebar.draw()
         if choices is not None:
             _context(choices)
             body(choices)
+
+
+def _into_the_app() -> None:
+    """Restart a page that Streamlit has opened without ``app.py``.
+
+    Streamlit takes a folder ``pages/`` for an app of its older kind until ``st.navigation`` was
+    called once on this server, so a link to a page, opened first of all, would miss the app.
+    """
+    if PagesManager.uses_pages_directory and not st.session_state.get("routed"):
+        navigation()
+        st.rerun()
 
 
 def _context(choices: sidebar.Choices) -> None:

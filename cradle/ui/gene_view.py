@@ -32,7 +32,7 @@ def gene_violins(choices: Choices, run: Run, perturbation: str, gene: str) -> No
         f"Generate {N_CELLS} cells to compare with", key="gene_cells", bind="query-params",
         help="With the artifact off and, where the run has learned one, on; seed 0.",
     ):  # fmt: skip
-        switch: generation.Switch = "twins" if _has_artifact(run) else "off"
+        switch: generation.Switch = "twins" if generation.has_artifact(run) else "off"
         cells = generation.cells(str(run.path), perturbation, N_CELLS, switch, 0, None)
         source = cells.obs["artifact"].astype(str).map(generation.SOURCES)
         parts.append(pd.DataFrame({"source": source.to_numpy(), "value": values(cells, gene)}))
@@ -71,7 +71,3 @@ def _observed(adata: AnnData | None, perturbation: str, gene: str) -> list[pd.Da
         pd.DataFrame({"source": name, "value": values(adata[(labels == label).to_numpy()], gene)})
         for name, label in (("control cells", CONTROL), ("observed", perturbation))
     ]
-
-
-def _has_artifact(run: Run) -> bool:
-    return run.spec.artifact and bool(run.perturbations["n_fail_train"].sum())

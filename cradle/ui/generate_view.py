@@ -15,10 +15,10 @@ from cradle.evaluation.moments import observed_effects
 from cradle.plots.effects import top_genes
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.plots.violins import violins
-from cradle.ui import generation, quality, store, summaries
+from cradle.ui import distances, generation, quality, store, summaries
 from cradle.ui.figures import csv_bytes, figure, figure_with_table, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
-from cradle.ui.labels import GLOSSARY, SUPPORT, criterion_label, safe_label
+from cradle.ui.labels import GLOSSARY, SUPPORT, criterion_label, safe_label, safe_labels
 from cradle.ui.quality_view import threshold_note
 from cradle.ui.sidebar import Choices
 
@@ -51,7 +51,7 @@ def ask(run: Run) -> Query | None:
             format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
             help="Every gene that training cells carry; any combination of them can be asked for.",
         )  # fmt: skip
-        left, middle, right, last = st.columns(4)
+        left, middle, right, last = st.columns([4, 3, 3, 3])
         artifact = left.segmented_control(
             "Artifact", ["off", "on", "twins"] if run.spec.artifact else ["off"], default="off",
             required=True, key="artifact", bind="query-params",
@@ -60,7 +60,7 @@ def ask(run: Run) -> Query | None:
         n_cells = middle.number_input("Cells", 10, 5000, 500, 50, key="n_cells",
                                       bind="query-params")  # fmt: skip
         size = right.number_input(
-            "Library size (0: as in training)", 0, 200_000, 0, 1000, key="library_size",
+            "Library size (0: drawn)", 0, 200_000, 0, 1000, key="library_size",
             bind="query-params", help=GLOSSARY["library_size"] + " With 0 it is drawn from "
             "training cells: QC-passing ones with the artifact off, QC-failed ones with it on.",
         )  # fmt: skip
@@ -130,7 +130,7 @@ def results(choices: Choices, query: Query) -> None:
     with tabs[0]:
         _top_genes(run, query)
     with tabs[1]:
-        _quality(together, fitted)
+        _quality(choices, together, fitted, query.label)
     with tabs[2]:
         _twins(run, query, fitted)
 
@@ -171,7 +171,7 @@ def _top_genes(run: Run, query: Query) -> None:
     predicted = generation.effects(str(run.path), query.label, query.seed)
     table = generation.top_genes(predicted, observed_effects(run.moments))
     figure_with_table(
-        top_genes(table.assign(gene=table["gene"].map(safe_label)),
+        top_genes(table.assign(gene=safe_labels(table["gene"])),
                   title=f"{safe_label(query.label)}: the 20 genes predicted to change most"),
         table, f"top_genes_{slug(query.label)}",
         alt="Predicted effect of each gene with its interval, and the observed one.",
@@ -184,7 +184,7 @@ def _top_genes(run: Run, query: Query) -> None:
     )
 
 
-def _quality(together: pd.DataFrame, fitted: QCThresholds) -> None:
+def _quality(choices: Choices, together: pd.DataFrame, fitted: QCThresholds, label: str) -> None:
     shown = [c for c in ("umi_counts", *fitted.generable) if c != "doublet"]
     tables = []
     for start in range(0, len(shown), 3):
@@ -194,7 +194,24 @@ def _quality(together: pd.DataFrame, fitted: QCThresholds) -> None:
     table_twin(pd.concat(tables, ignore_index=True), "generated_violins")
     if fitted.generable:
         _fail_rates(together, fitted)
+        _distances(choices, together, fitted, label)
     _not_judged(fitted)
+
+
+def _distances(choices: Choices, together: pd.DataFrame, fitted: QCThresholds, label: str) -> None:
+    """Distances to the passing cells of the same perturbation, else those that the run stored."""
+    passing = quality.passing_like_generated(choices, label)
+    run = store.needs_run(choices)
+    if passing is None or passing.empty:
+        distances.draw_stored(str(run.path), choices.mad)
+        return
+    generated = together[together["source"] != "observed"]
+    distances.draw(
+        distances.between(generated, passing, fitted), "generated",
+        f"Against {len(passing):,} observed cells with {safe_label(label)}, all splits, that pass "
+        f"every selected criterion at k = {fitted.mad:g} MAD; over the modelled genes. "
+        "Artifact on should lie far away, artifact off near.",
+    )  # fmt: skip
 
 
 def _violin(together: pd.DataFrame, criterion: str, fitted: QCThresholds) -> pd.DataFrame:
@@ -202,7 +219,7 @@ def _violin(together: pd.DataFrame, criterion: str, fitted: QCThresholds) -> pd.
     by_construction = criterion not in fitted.generable
     threshold = fitted.generated[criterion]
     name, unit = NAMES[criterion]
-    title = f"{name} (by construction)" if by_construction else name
+    title = f"{name}, as drawn" if by_construction else name
     fig = violins(curves, title=title, unit=unit, fails=threshold.side,
                   threshold=None if by_construction else threshold.threshold)  # fmt: skip
     figure(fig, f"generated_{criterion}", alt=f"{title} of observed and generated cells.")
@@ -214,7 +231,7 @@ def _fail_rates(judged: pd.DataFrame, fitted: QCThresholds) -> None:
     rates = generation.fail_rates(judged, fitted.generable)
     rates["criterion"] = rates["criterion"].map(criterion_label)
     percent = st.column_config.NumberColumn(format="%.1f")
-    st.dataframe(rates, hide_index=True,
+    st.dataframe(rates, hide_index=True, placeholder="–",
                  column_config=dict.fromkeys(rates.columns[1:], percent))  # fmt: skip
 
 
@@ -236,7 +253,7 @@ def _twins(run: Run, query: Query, fitted: QCThresholds) -> None:
     table = generation.twin_genes(twins)
     shown = table.rename(columns={"change": "predicted", "change_counts": "observed"})
     figure = top_genes(
-        shown.assign(gene=shown["gene"].map(safe_label)),
+        shown.assign(gene=safe_labels(shown["gene"])),
         title="The 20 genes that the artifact alone changes most", names=("expected", "counts"),
         x="artifact on minus off (log2 units)", style=ARTIFACT_ON,
         beside=ARTIFACT_ON,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cradle.runs import Run
 
 CARD = 205  # pixels
+SMALL_CARD = 165  # two beside each other on a phone
 SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
 SPLIT_NAMES = {"test": "test (held out)", "val": "val", "train": "train", "all": "all"}
 
@@ -49,12 +50,12 @@ def dataset(choices: Choices) -> None:
     kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
     n_genes = adata.n_vars if adata is not None else len(run.genes) if run is not None else 0
     with _cards():
-        st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=CARD)
+        st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=SMALL_CARD)
         st.metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
-                  border=True, width=CARD)  # fmt: skip
+                  border=True, width=SMALL_CARD)  # fmt: skip
         st.metric(
             "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
-            width=CARD, help=f"{kinds.get('single', 0)} single genes and "
+            width=SMALL_CARD, help=f"{kinds.get('single', 0)} single genes and "
             f"{kinds.get('combination', 0)} combinations, control not counted.",
         )  # fmt: skip
         pass_rate(choices)
@@ -80,7 +81,7 @@ def pass_rate(choices: Choices) -> None:
         rate = f"{100 * (1 - failed):.1f} %"
         label = f"Pass QC (k = {run.config['mad']:g}, stored)"
         note = "Of the training cells, at the threshold of training; the cells are not here."
-    st.metric(label, rate, border=True, width=CARD, help=note)
+    st.metric(label, rate, border=True, width=SMALL_CARD, help=note)
 
 
 def run(choices: Choices, chosen: Run | None) -> None:
@@ -100,6 +101,7 @@ def run(choices: Choices, chosen: Run | None) -> None:
         st.info("This run has not been scored yet: `python -m cradle evaluate RUN_DIR`.")
         return
     split = next((s for s in ("test", "val", "train") if scores.get(s)), "all")
+    st.markdown(in_words(scores, split))
     with _cards():
         for name in SHOWN:
             rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
@@ -116,6 +118,23 @@ def run(choices: Choices, chosen: Run | None) -> None:
         f"{SPLIT_NAMES[split]}, effects against control. Additive rule: sum of the single effects; "
         "ceiling: what the true means would score."
     )
+
+
+def in_words(scores: Mapping[str, Any], split: str) -> str:
+    """The correlation of the run's effects with the observed ones, as a sentence."""
+    found = scores[split]
+    whom = {"test": "that it never saw", "train": "that it was trained on"}.get(split, "")
+    n, rho = found["n_perturbations"], score(found, "ate_rho")
+    rule = score(scores.get("floor", {}).get("additive", {}).get(split), "ate_rho")
+    ceiling = score(scores.get("ceiling", {}).get(split), "ate_rho")
+    text = (
+        f"For {n} perturbations {whom}, its predicted effects correlate with the observed ones at "
+        f"**{rho}**."
+    )
+    if rule != "–":
+        text += f" Adding up the effects of the single genes reaches {rule}"
+        text += f"; the noise of the cells allows {ceiling}." if ceiling != "–" else "."
+    return text
 
 
 def score(values: Mapping[str, Any] | None, name: str) -> str:

@@ -3,6 +3,8 @@
 import re
 from typing import Literal
 
+import pandas as pd
+
 MAX_LABEL = 60
 
 # Each of these starts Markdown, HTML, LaTeX, an emoji code or a Plotly tag; the substitutes look
@@ -33,6 +35,11 @@ def safe_label(name: object) -> str:
     text = safe_text(str(name)).strip()
     text = re.sub(r"(?i)\bwww\.", "www․", text).replace("@", "＠")
     return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
+
+
+def safe_labels(names: pd.Series) -> pd.Series:
+    """``safe_label`` of each name in a column; of long columns, each different name once."""
+    return names.map({name: safe_label(name) for name in names.unique()})
 
 
 CRITERIA = {

@@ -57,7 +57,7 @@ def datasets() -> dict[str, DatasetEntry]:
         here = locate(name)
         if here is not None or name in trained_on:
             source = None if here is None else name
-            title = f"{spec.title} · {spec.modality}"
+            title = spec.title if spec.simulated else f"{spec.title} · {spec.modality}"
             listed[name] = DatasetEntry(name, title, source, spec.simulated)
     for name, path in _uploads().items():
         listed[name] = DatasetEntry(name, safe_label(_upload_title(name)), str(path), False)

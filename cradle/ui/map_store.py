@@ -6,7 +6,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,10 +73,11 @@ def read(name: str) -> Stored | None:
 
 def write(name: str, stored: Stored, place: Path | None = None) -> None:
     """Keep a map, whole or not at all; in the user's folder unless told otherwise."""
-    columns = {f"{_OBS}{n}": _plain(column) for n, column in stored.obs.items()}
-    mixing = np.nan if stored.mixing is None else stored.mixing
+    content: dict[str, Any] = {f"{_OBS}{n}": _plain(column) for n, column in stored.obs.items()}
+    content["positions"] = stored.positions
+    content["mixing"] = np.nan if stored.mixing is None else stored.mixing
     with atomic_path((place or folder()) / f"{name}.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, positions=stored.positions, mixing=mixing, **columns)
+        np.savez_compressed(file, **content)
 
 
 def _plain(column: pd.Series) -> npt.NDArray[np.generic]:

@@ -98,6 +98,14 @@ def judged_like_generated(choices: Choices, perturbation: str | None = None) -> 
     return pd.DataFrame(table[(labels == perturbation).to_numpy()])
 
 
+def passing_like_generated(choices: Choices, perturbation: str) -> pd.DataFrame | None:
+    """The same for the cells of one perturbation that pass every selected criterion."""
+    table, found = judged_like_generated(choices, perturbation), flags(choices)
+    if table is None or found is None:
+        return None
+    return table[~found["qc_fail"].reindex(table.index).astype(bool)]
+
+
 def _doublets_like(choices: Choices) -> _Doublets:
     if not with_doublets(choices):
         return None

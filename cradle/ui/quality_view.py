@@ -11,10 +11,10 @@ from cradle.data.schema import CONTROL
 from cradle.plots.bars import overlap_bars, rate_dots
 from cradle.plots.density import densities
 from cradle.plots.violins import violins
-from cradle.ui import generation, quality, store, summaries
+from cradle.ui import distances, generation, quality, store, summaries
 from cradle.ui.figures import figure, figure_with_table, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
-from cradle.ui.labels import GLOSSARY, criterion_label, safe_label
+from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
 MAX_ROWS = 20
@@ -112,6 +112,8 @@ def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> 
                 rows.append(_violin(choices, criterion, found, fitted, beside))
     if rows:
         table_twin(pd.concat(rows, ignore_index=True), "quality_violins")
+    if beside is not None and fitted.generable:
+        _distances(choices, beside, fitted)
 
 
 def _violin(
@@ -136,7 +138,7 @@ def _violin(
         curves = quality.curves(choices, criterion)
         failed = found[f"fails_{criterion}"]
     line = threshold.threshold  # of several Scrublet runs there is none
-    fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f} % fail", unit=unit,
+    fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f}\u00a0%\u00a0fail", unit=unit,
                   threshold=line, fails=threshold.side)  # fmt: skip
     figure(
         fig, f"qc_{criterion}",
@@ -163,6 +165,19 @@ def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | 
     return generation.with_observed(judged, quality.judged_like_generated(choices, CONTROL))
 
 
+def _distances(choices: Choices, beside: pd.DataFrame, fitted: QCThresholds) -> None:
+    """Distances of generated control cells to observed ones, and of the whole run as stored."""
+    passing = quality.passing_like_generated(choices, CONTROL)
+    if passing is not None and len(passing):
+        distances.draw(
+            distances.between(beside[beside["source"] != "observed"], passing, fitted), "beside",
+            f"{N_GENERATED} generated control cells a side against {len(passing):,} observed "
+            f"control cells that pass every selected criterion at k = {fitted.mad:g} MAD; over "
+            "the modelled genes.",
+        )  # fmt: skip
+    distances.draw_stored(str(store.needs_run(choices).path), choices.mad)
+
+
 def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
     """Formula, threshold and counts of every criterion."""
     st.latex(
@@ -173,7 +188,7 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
     table = summaries.counts(found, fitted)
     shown = table.assign(criterion=table["criterion"].map(criterion_label))
     st.dataframe(
-        shown, hide_index=True, key="thresholds",
+        shown, hide_index=True, placeholder="–", key="thresholds",
         column_config={
             "side": st.column_config.TextColumn("fails when", help="low: below the threshold"),
             "values_from": "values from, or why there are none",
@@ -209,7 +224,7 @@ def per_perturbation(choices: Choices, found: pd.DataFrame) -> None:
         st.info("These cells carry no perturbation labels, so there is no rate per perturbation.")
         return
     table = summaries.pass_rates(found["qc_fail"], adata.obs["perturbation"])
-    table["name"] = table["name"].map(safe_label)
+    table["name"] = safe_labels(table["name"])
     shown = table.head(MAX_ROWS)
     if CONTROL not in set(shown["name"]):
         shown = pd.concat([shown, table[table["name"] == CONTROL]])
@@ -233,13 +248,14 @@ def without_cells(choices: Choices, fitted: QCThresholds) -> None:
          "median": t.median, "MAD": t.mad, "reason": t.reason}
         for c, t in fitted.observed.items()
     ]  # fmt: skip
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–")
     st.caption(f"At k = {fitted.mad:g} MAD; fitted on {fitted.fitted_on}.")
+    distances.draw_stored(str(run.path), run.config["mad"])
     table = run.perturbations[["perturbation", "n_train", "n_fail_train"]]
     table = table[table["n_train"] > 0]
     passed = table["n_train"] - table["n_fail_train"]
     rates = summaries.rate_table(
-        table["perturbation"].map(safe_label), passed.to_numpy(), table["n_train"].to_numpy()
+        safe_labels(table["perturbation"]), passed.to_numpy(), table["n_train"].to_numpy()
     )
     figure_with_table(
         rate_dots(rates.head(MAX_ROWS), category="name", emphasise=[CONTROL],

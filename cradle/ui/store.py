@@ -64,6 +64,11 @@ def run_at(path: str) -> Run:
     return _run(path, _stamp(Path(path) / "DONE"))
 
 
+def scores_at(path: str) -> dict[str, Any]:
+    """Stored evaluation of the run in a folder; empty where it was not scored yet."""
+    return _scores(path, _stamp(Path(path) / "metrics.json"))
+
+
 def hash_of(source: str) -> str:
     """Data hash of a dataset, which its runs carry too."""
     return _hash(source, _stamp(source))
@@ -102,6 +107,11 @@ def _fingerprint(path: str, stamp: float) -> str:
         file = Path(path) / name
         digest.update(file.read_bytes() if file.is_file() else b"")
     return digest.hexdigest()
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _scores(path: str, stamp: float) -> dict[str, Any]:
+    return run_at(path).metrics or {}
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")

@@ -136,3 +136,10 @@ def test_simulate_on_real_cells(cli, real_data, tmp_path):
 def test_simulate_refuses_too_few_cells(refused, tmp_path):
     refused("simulate", tmp_path / "s.h5ad", "--cells", 10, says="n_cells")
     assert list(tmp_path.glob("*.h5ad")) == []
+
+
+def test_simulate_takes_the_number_of_cells_from_its_base(cli, screen_file, tmp_path):
+    outcome = cli("simulate", tmp_path / "s.h5ad", "--base", screen_file, "--genes", 300,
+                  "--perturbations", 4, "--pairs", 2, "--json")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["n_cells"] == 900

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,6 +82,15 @@ def test_bad_input_is_refused_before_anything_is_written(refused, screen, screen
     screen.write_h5ad(tmp_path / "unlabelled.h5ad")
     refused("fit", tmp_path / "unlabelled.h5ad", "--model", "additive", "--out", out,
             says="perturbation")  # fmt: skip
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("option", ["--seed", "--split-seed"])
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_impossible_seeds_are_refused(refused, screen_file, tmp_path, option, seed):
+    out = tmp_path / "run"
+    refused("fit", screen_file, "--model", "additive", "--out", out, option, seed,
+            says="out of range")  # fmt: skip
     assert not out.exists()
 
 

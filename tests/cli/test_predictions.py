@@ -77,6 +77,18 @@ def test_effects_table_has_a_row_for_every_perturbation_gene_and_split(cli, run_
     assert table["support"].eq("seen").ne(table["perturbation"].map(known)).all()
 
 
+def test_names_in_the_effects_table_cannot_run_as_formulas(cli, run_folder, tmp_path, monkeypatch):
+    from cradle.evaluation import report
+
+    names = {"perturbation": ["=A1", "+B"], "gene": ["@SUM(A1)", "-C"]}
+    table = pd.DataFrame({**names, "observed": [-0.5, 1.0]})
+    monkeypatch.setattr(report, "effect_table", lambda run: table)
+    outcome = cli("effects", run_folder, "--out", tmp_path / "effects.csv", "--json")
+    assert outcome.code == 0, outcome.err
+    lines = (tmp_path / "effects.csv").read_text().splitlines()
+    assert lines == ["perturbation,gene,observed", "'=A1,'@SUM(A1),-0.5", "'+B,'-C,1.0"]
+
+
 def test_evaluate_prints_the_agreed_form(cli, run_folder):
     report = cli("evaluate", run_folder, "--json").json
     assert {"test", "val", "train", "all", "floor", "replicate", "ceiling"} <= set(report)

@@ -42,7 +42,7 @@ def test_violin_sends_curves_and_not_cells(curves: pd.DataFrame) -> None:
     assert max(len(trace.x) for trace in fig.data) == 2 * 128
     assert [text.split("<br>") for text in fig.layout.xaxis.ticktext] == [
         ["observed", "n = 200"],
-        ["artifact off", "n = 200"],
+        ["artifact", "off", "n = 200"],
     ]
     assert not fig.layout.shapes
 

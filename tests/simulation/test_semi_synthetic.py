@@ -9,7 +9,13 @@ from scipy import sparse
 from cradle.data.schema import validate
 from cradle.data.sources import load
 from cradle.errors import InputError
-from cradle.simulation import SimulationConfig, semi_synthetic, simulate, truth_ceiling
+from cradle.simulation import (
+    SimulationConfig,
+    semi_synthetic,
+    simulate,
+    truth_ceiling,
+    write_simulation,
+)
 
 SMALL = {"n_genes": 300, "n_perturbations": 5, "n_pairs": 4}
 
@@ -71,6 +77,26 @@ def test_same_seed_same_screen_and_the_base_is_untouched(base: ad.AnnData) -> No
     a, b = semi_synthetic(base, config), semi_synthetic(base, config)
     assert (a.X != b.X).nnz == 0
     np.testing.assert_array_equal(base.X.toarray(), before.toarray())
+
+
+def test_shallow_bases_give_no_empty_cell(base: ad.AnnData) -> None:
+    thin = base.copy()
+    counts = base.X.toarray().astype(int)
+    thin.X = sparse.csr_matrix(np.random.default_rng(0).binomial(counts, 0.002))
+    thin = thin[np.asarray(thin.X.sum(axis=1)).ravel() > 0].copy()
+    made = semi_synthetic(thin, SimulationConfig(**SMALL, n_cells=1400))
+    assert validate(made) == []
+    assert np.isfinite(made.varm["true_effects"].to_numpy()).all()
+
+
+def test_as_many_cells_as_the_base_unless_told(base: ad.AnnData, tmp_path: Path) -> None:
+    base.write_h5ad(tmp_path / "base.h5ad")
+    made = write_simulation(tmp_path / "made.h5ad", SMALL, base=tmp_path / "base.h5ad")
+    assert made.n_obs == base.n_obs
+    told = write_simulation(
+        tmp_path / "told.h5ad", SMALL | {"n_cells": 300}, base=tmp_path / "base.h5ad"
+    )
+    assert told.n_obs == 300
 
 
 def test_batches_of_the_base_stay(base: ad.AnnData) -> None:

@@ -123,3 +123,35 @@ def test_same_depth_artifact_leaves_the_profile_only(screen: ad.AnnData) -> None
         assert (table["red_cell"][hb] > 1).all()
     assert np.abs(same["doublet"]).mean() < np.abs(own["doublet"]).mean()
     np.testing.assert_allclose(own["red_cell"][~hb].mean(), 0, atol=0.15)
+
+
+def test_shallow_screens_hold_no_empty_cell() -> None:
+    """Thinned artifacts of shallow cells can lose every count, which once ended in p = NaN."""
+    config = SimulationConfig(
+        n_cells=3375,
+        n_genes=500,
+        n_perturbations=18,
+        n_pairs=15,
+        artifact_rate=0.03,
+        median_library_size=300.0,
+        interacting=0.15,
+        n_batches=1,
+        control_share=0.03,
+        effect_strength=3.0,
+        seed=20,
+    )
+    made = simulate(config)
+    assert validate(made) == []
+    assert (made.obs["library_size"] > 0).all()
+    for slot in ("true_effects", "true_artifact_effect", "true_artifact_effect_same_depth"):
+        assert np.isfinite(made.varm[slot].to_numpy()).all()
+
+
+def test_empty_cells_are_drawn_again() -> None:
+    config = SimulationConfig(
+        **SMALL, artifact_rate=0.9, artifact_strength=2.0, median_library_size=200.0,
+        library_size_sd=1.5,
+    )  # fmt: skip
+    made = simulate(config)
+    assert validate(made) == []
+    assert made.n_obs == SMALL["n_cells"]

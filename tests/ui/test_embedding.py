@@ -1,38 +1,33 @@
-"""The number beside the map, and the genes of a selection, on cases with a known answer."""
+"""What a map can hold, and that the shipped maps are of the shipped cells."""
 
-import anndata as ad
-import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
-from scipy.stats import ttest_ind
 
-from cradle.ui.embedding import differential_genes, neighbour_mixing
-
-
-def test_mixing_is_one_for_one_cloud_and_zero_for_two() -> None:
-    rng = np.random.default_rng(0)
-    cloud = rng.normal(size=(3000, 5)).astype(np.float32)
-    source = np.where(rng.random(3000) < 0.2, "observed", "artifact off")
-    assert neighbour_mixing(cloud, source) == pytest.approx(1.0, abs=0.05)
-    apart = cloud + 100 * (source == "observed")[:, None].astype(np.float32)
-    assert neighbour_mixing(apart, source) == 0.0
+from cradle.ui import embedding, library, map_store
+from cradle.ui.embedding import within_limit
 
 
-def test_mixing_needs_two_sources_and_enough_cells() -> None:
-    cloud = np.zeros((30, 2), np.float32)
-    assert neighbour_mixing(cloud, np.array(["observed"] * 30)) is None
-    assert neighbour_mixing(cloud[:4], np.array(["a", "b", "a", "b"])) is None
+@pytest.mark.parametrize(
+    ("asked", "drawn"), [((2000, 100, 12), (2000, 100)), ((30_000, 1250, 24), (15_000, 625))]
+)
+def test_a_map_holds_no_more_than_its_limit(
+    asked: tuple[int, int, int], drawn: tuple[int, int]
+) -> None:
+    assert within_limit(*asked, limit=30_000) == drawn
+    assert drawn[0] + drawn[1] * asked[2] <= 30_000
 
 
-def test_differential_genes_are_welch_tests() -> None:
-    rng = np.random.default_rng(1)
-    x = rng.poisson(1.0, (60, 4)).astype(float)
-    x[:20, 2] += 3
-    adata = ad.AnnData(sp.csr_matrix(x), var=pd.DataFrame(index=list("abcd")))
-    table = differential_genes(adata, range(20)).set_index("gene")
-    assert table.index[0] == "c"
-    assert table.loc["c", "direction"] == "up"
-    expected = ttest_ind(x[:20], x[20:], equal_var=False).statistic
-    np.testing.assert_allclose(table.loc[list("abcd"), "t"], expected)
-    assert table.loc["a", "percent_rest"] == pytest.approx(100 * (x[20:, 0] > 0).mean())
+def test_shipped_maps_are_of_the_shipped_runs() -> None:
+    from scripts.build_maps import first_request
+
+    runs = sorted(library.SHIPPED_RUNS.glob("*/DONE"))
+    if not runs:
+        pytest.skip("no run is shipped")
+    requests = [first_request(path.parent.name) for path in runs]
+    names = {f"{embedding.map_name(request)}.npz" for request in requests}
+    assert {path.name for path in map_store.SHIPPED.glob("*.npz")} == names, (
+        "run python -m scripts.build_maps"
+    )
+    for request in requests:
+        stored = map_store.read(embedding.map_name(request))
+        assert stored is not None
+        assert set(stored.obs["perturbation"]) == set(request.perturbations)

@@ -1,0 +1,24 @@
+"""Imports that later pages need, made while the reader looks at the first page."""
+
+from importlib import import_module
+from threading import Thread
+
+import streamlit as st
+
+#: In the order of the pages. What takes many seconds and few visitors need (umap) is left out.
+_LATER = (
+    "cradle.ui.data_view", "cradle.ui.quality_view", "cradle.evaluation.quality",
+    "cradle.ui.effects_view", "cradle.ui.generate_view", "cradle.ui.embedding_view",
+    "plotly.io", "cradle.prediction", "cradle.ui.methods_view",
+)  # fmt: skip
+
+
+@st.cache_resource
+def start() -> None:
+    """Begin once per server; a page that needs a module sooner waits for it as usual."""
+    Thread(target=_import, name="imports", daemon=True).start()
+
+
+def _import() -> None:
+    for name in _LATER:
+        import_module(name)
