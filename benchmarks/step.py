@@ -83,7 +83,7 @@ def trained_module(data: CellDataModule) -> PerturbationTraining:
     assert (config.n_latent, config.n_hidden, config.n_particles) == (200, 400, 1)
     assert config.counterfactual_weight > 0
     assert spec.network is not None
-    return PerturbationTraining(spec.network(cells.shape(), config), config, len(cells), FAIL_RATE)
+    return PerturbationTraining(spec.network(cells.shape(), config), config, len(cells))
 
 
 def matrix_weights(module: PerturbationTraining) -> int:

@@ -217,12 +217,7 @@ def _train(
     torch.manual_seed(seed)
     assert spec.network is not None
     network = spec.network(shape, config)
-    module = PerturbationTraining(
-        network,
-        config,
-        n_train=len(sets["train"]),
-        fail_rate=float(sets["train"].artifact.mean()),
-    )
+    module = PerturbationTraining(network, config, n_train=len(sets["train"]))
     data = CellDataModule(
         sets["train"],
         sets["val"],

@@ -35,14 +35,12 @@ class PerturbationTraining(lightning.LightningModule):
         Resolved settings.
     n_train
         Number of training cells.
-    fail_rate
-        Share of QC-failed training cells, for ``reconstruction_by_fail_rate``.
     """
 
-    def __init__(self, model: PerturbationVAE, config: VAEConfig, n_train: int, fail_rate: float):
+    def __init__(self, model: PerturbationVAE, config: VAEConfig, n_train: int):
         super().__init__()
         self.model, self.config = model, config
-        self.n_train, self.fail_rate = n_train, fail_rate
+        self.n_train = n_train
         self.optimizer_state: dict[str, Tensor] = {}
         self.average = (
             AveragedModel(
@@ -130,8 +128,9 @@ class PerturbationTraining(lightning.LightningModule):
         if not self.config.reconstruction_by_fail_rate:
             return None
         failed = batch.conditions.artifact.squeeze(1)
-        # the published code's r·(1−a) for the factual and (1−r)·a for the failed cells
-        return self.fail_rate * (1 - failed) + (1 - self.fail_rate) * failed
+        rate = failed.mean()
+        # the published code: r·(1−a) + (1−r)·a with r the fail rate of the batch
+        return rate * (1 - failed) + (1 - rate) * failed
 
 
 @dataclass

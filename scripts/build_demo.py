@@ -11,12 +11,10 @@ from pathlib import Path
 
 from benchmarks.study import NORMAN_PAIRS
 from cradle.data.catalogue import locate
-from cradle.data.qc import annotate
 from cradle.data.sources import load
-from cradle.files import write_h5ad
 from cradle.fitting import fit
-from cradle.runs import Run
 from cradle.simulation import write_simulation
+from scripts import build_maps
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -26,16 +24,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.build_demo", description=__doc__)
     parser.parse_args()
     write_simulation(ASSETS / "demo.h5ad")
-    run = train("demo", None)
-    # flagged, so that the app opens on the quality of the run without calling doublets
-    write_h5ad(ASSETS / "demo.h5ad", annotate(load("demo"), run.thresholds))
+    train("demo", None)
     if locate("norman_subset") is None:
         print("norman_subset is not here: its run is left as it was")
     else:
         train("norman_subset", NORMAN_PAIRS)
+    build_maps.store_quality("demo_cradle_vae")
+    build_maps.store_maps()
 
 
-def train(dataset: str, test_combinations: tuple[str, ...] | None) -> Run:
+def train(dataset: str, test_combinations: tuple[str, ...] | None) -> None:
     """Fit CRADLE-VAE at its defaults and put the run in place of the old one."""
     final = ASSETS / "runs" / f"{dataset}_cradle_vae"
     fresh = final.with_name(f"{final.name}.new")
@@ -44,7 +42,6 @@ def train(dataset: str, test_combinations: tuple[str, ...] | None) -> Run:
     shutil.rmtree(fresh / "resume", ignore_errors=True)
     shutil.rmtree(final, ignore_errors=True)
     fresh.rename(final)
-    return Run.load(final)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def store_quality(run_name: str) -> None:
     """Put the quality columns into the demo; its data hash stays, for it is of the counts."""
     adata, run = load("demo"), Run.load(library.SHIPPED_RUNS / run_name)
     reference = run.split.reindex(adata.obs_names).isin(["train", "val"]).to_numpy(bool)
-    metrics = cell_metrics(adata, reference_cells=reference)
+    metrics = cell_metrics(adata, reference_cells=reference, hb_genes=run.thresholds.hb_genes)
     flagged = annotate(adata, run.thresholds, metrics=metrics)
     failed = flagged.obs["qc_fail"] & (run.split.reindex(adata.obs_names) == "train").to_numpy()
     assert failed.sum() == run.perturbations["n_fail_train"].sum(), "not the flags of the training"

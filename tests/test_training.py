@@ -67,7 +67,7 @@ def test_early_stopping_keeps_the_best_weights(screen, tmp_path):
     ]
     data = CellDataModule(*sets, batch_size=128, seed=0, max_counterparts=50, both_directions=False)
     predictor = run.predictor()
-    module = PerturbationTraining(predictor.model, predictor.model.config, len(sets[0]), 0.0)
+    module = PerturbationTraining(predictor.model, predictor.model.config, len(sets[0]))
     total = 0.0
     with torch.no_grad():
         for batch in data.val_dataloader():

@@ -82,6 +82,11 @@ _REFERENCE = {
     "mask_learning_rate_factor": 1.0,
     "embedding_init_scale": 1.0,
     "mask_init": 0.0,
+    "mask_prior": 0.01,
+    "learning_rate": 3e-4,
+    "batch_size": 512,
+    "n_latent": 200,
+    "n_hidden": 400,
 }
 
 _ROWS = (
