@@ -15,7 +15,7 @@ from cradle.cli.options import (
     share,
     whole_number,
 )
-from cradle.cli.output import Answer, log, table
+from cradle.cli.output import Answer, log, log_dropped, table
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def validate(arguments: argparse.Namespace) -> Answer:
     if violations or adata is None:
         log("\n".join(f"{v.what}\n  Found: {v.found}\n  Do: {v.do}" for v in violations))
         return Answer(report, f"{len(violations)} to mend, listed above.", INPUT_AT_FAULT)
+    log_dropped(adata.uns["cradle"])
     if arguments.out is not None:
         write_h5ad(arguments.out, adata)
     return Answer(report, f"Nothing wrong: {n_cells:,} cells × {n_genes:,} genes.")

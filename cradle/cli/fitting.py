@@ -16,7 +16,7 @@ from cradle.cli.options import (
     setting,
     whole_number,
 )
-from cradle.cli.output import Answer, log, number, table
+from cradle.cli.output import Answer, log, log_dropped, number, table
 
 if TYPE_CHECKING:
     from cradle.runs import Run
@@ -112,8 +112,10 @@ def fit(arguments: argparse.Namespace) -> Answer:
 
     settings = dict(arguments.set)
     model_spec(arguments.model).config(settings)  # before the data are read
+    adata = load(arguments.data, spec=input_spec(arguments))
+    log_dropped(adata.uns["cradle"])
     run = train(
-        load(arguments.data, spec=input_spec(arguments)),
+        adata,
         arguments.model,
         settings,
         out=arguments.out,

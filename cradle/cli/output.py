@@ -37,6 +37,14 @@ def log(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def log_dropped(record: Mapping[str, Any]) -> None:
+    """Say which cells of the file were left out, from ``uns["cradle"]``; nothing when none."""
+    dropped = {kind: int(n) for kind, n in record.get("dropped", {}).items() if int(n)}
+    if dropped:
+        parts = [f"{n:,} {kind.replace('_', '-')}" for kind, n in dropped.items()]
+        log(f"Cells left out: {', '.join(parts)}.")
+
+
 def plain(value: Any) -> Any:
     """The same value of JSON's own types; numbers that JSON does not know become null."""
     if isinstance(value, Mapping):

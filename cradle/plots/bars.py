@@ -103,7 +103,8 @@ def overlap_bars(table: pd.DataFrame, criteria: Sequence[str], *, title: str) ->
             row=2, col=1,
         )  # fmt: skip
     finish(fig, title=title, height=300 + 22 * len(criteria))
-    fig.update_xaxes(showticklabels=False, showgrid=False)
+    # A single set must not become one bar as wide as the page.
+    fig.update_xaxes(showticklabels=False, showgrid=False, range=[-0.6, max(len(table), 8) - 0.4])
     fig.update_yaxes(title_text="cells", row=1, col=1)
     fig.update_yaxes(categoryorder="array", categoryarray=list(criteria)[::-1], row=2, col=1)
     return fig

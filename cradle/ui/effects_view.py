@@ -108,7 +108,8 @@ def scatter(view: View) -> str | None:
     if view.baseline is not None:
         others = comparison.points(view.terms, view.baseline)
         others = others[others["row"].isin(shown["row"])].dropna(subset=["predicted"])
-    rho = comparison.score_rows(view.terms, view.targets)["ate_rho"][0]
+    scores = comparison.score_rows(view.terms, view.targets).set_index("who")["ate_rho"]
+    rho = scores[comparison.MODEL]
     safe = {name: safe_labels(shown[name]) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
         effect_scatter(
@@ -126,6 +127,9 @@ def scatter(view: View) -> str | None:
         f" {MAX_POINTS:,} of {len(table):,} points are drawn; scores use all of them.")  # fmt: skip
     st.caption(f"One point per perturbation and gene: {view.words}.{capped} "
                "Click a point to see its gene.")  # fmt: skip
+    ahead = [BASELINES[name].label for name in BASELINES if scores.get(name, -1.0) >= rho]
+    if ahead:
+        st.caption(f":material/info: Here the model is **not ahead** of: {', '.join(ahead)}.")
     return str(table["gene"].iloc[chosen[0]]) if chosen else None
 
 

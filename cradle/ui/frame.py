@@ -8,7 +8,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from cradle.ui import sidebar, warm
 from cradle.ui.errors import guard
 from cradle.ui.labels import safe_label
-from cradle.ui.navigation import PAGES, navigation
+from cradle.ui.navigation import PAGES, configure, navigation
 
 Body = Callable[[sidebar.Choices], None]
 
@@ -53,6 +53,7 @@ def _into_the_app() -> None:
     called once on this server, so a link to a page, opened first of all, would miss the app.
     """
     if PagesManager.uses_pages_directory and not st.session_state.get("routed"):
+        configure()
         navigation()
         st.rerun()
 

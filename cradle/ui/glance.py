@@ -132,7 +132,8 @@ def in_words(scores: Mapping[str, Any], split: str) -> str:
         f"**{rho}**."
     )
     if rule != "–":
-        text += f" Adding up the effects of the single genes reaches {rule}"
+        better = ", which is no less" if rule >= rho else ""
+        text += f" Adding up the effects of the single genes reaches {rule}{better}"
         text += f"; the noise of the cells allows {ceiling}." if ceiling != "–" else "."
     return text
 

@@ -34,6 +34,12 @@ PAGES = {
 }  # fmt: skip
 
 
+def configure() -> None:
+    """Title, width and icon of the app; with the icon at hand, no browser asks the web for one."""
+    icon = str(ROOT / "assets" / "icon.svg")
+    st.set_page_config(page_title="Cradle", page_icon=icon, layout="wide")
+
+
 def navigation() -> st.Page:
     """Streamlit's navigation over all pages; returns the page to run."""
     pages = [

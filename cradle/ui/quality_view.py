@@ -47,7 +47,9 @@ def headline(found: pd.DataFrame, fitted: QCThresholds) -> None:
         f"{', '.join(criterion_label(c) for c in judged(found, fitted)) or 'none'}."
     )
     for warning in fitted.warnings:
-        st.warning(warning, icon=":material/warning:")
+        name, _, words = warning.partition(": ")
+        named = f"{criterion_label(name)}: {words}" if name in CRITERIA else warning
+        st.warning(named, icon=":material/warning:")
 
 
 def judged(found: pd.DataFrame, fitted: QCThresholds) -> list[str]:

@@ -61,7 +61,7 @@ def _dataset() -> library.DatasetEntry:
     if entry.simulated:
         st.badge("simulated", icon=":material/science:", color="violet",
                  help="Made by this project's simulator; its true effects are known.")  # fmt: skip
-    note = "" if entry.source else " The cells are not on this machine."
+    note = "" if entry.source else ". The cells are not on this machine."
     st.caption(entry.title + note)
     return entry
 

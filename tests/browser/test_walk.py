@@ -116,6 +116,18 @@ def visitor(request: pytest.FixtureRequest) -> Iterator[Visitor]:
         browser.close()
 
 
+@pytest.mark.parametrize("visitor", ["desktop"], indirect=True)
+def test_a_link_to_a_page_opens_it_on_a_fresh_server(address: str, visitor: Visitor) -> None:
+    """The first of all visitors, before the router has ever run."""
+    page = visitor.page
+    page.goto(f"{address}/embeddings")
+    visitor.settle("embeddings_first")
+    links = page.locator('[data-testid="stSidebarNavLink"]').all_inner_texts()
+    assert any("Quality control" in text for text in links)
+    assert not any("app" in text.split() for text in links)
+    assert page.get_by_text("Mixing of observed").count() == 1, "the shipped map is not shown"
+
+
 def test_walk_through_every_page(address: str, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(address)

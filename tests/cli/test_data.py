@@ -143,3 +143,9 @@ def test_simulate_takes_the_number_of_cells_from_its_base(cli, screen_file, tmp_
                   "--perturbations", 4, "--pairs", 2, "--json")  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert outcome.json["n_cells"] == 900
+
+
+def test_validate_says_which_cells_were_left_out(cli, tmp_path):
+    path = tmp_path / "gaps.h5ad"
+    raw(["control", "GENE1", "", "*", "GENE2", "GENE2"] * 3).write_h5ad(path)
+    assert "6 unassigned" in cli("validate", path).err

@@ -93,6 +93,9 @@ def test_generate_shows_support_rates_and_genes(demo: Path, open_page: Open, art
     states = ["off", "on"] if artifact == "twins" else [artifact]
     assert labels == ["Pass QC: observed", *(f"Pass QC: artifact {s}" for s in states)]
     assert any(gene in text.value for text in app.subheader)
+    distances = next(table.value for table in app.dataframe if "in_mads" in table.value)
+    assert set(distances["source"]) == {f"artifact {state}" for state in states}
+    assert (distances["distance"] >= 0).all()
 
 
 def test_generate_without_cells_says_so(no_cells: Path, open_page: Open) -> None:
@@ -111,9 +114,18 @@ def test_map_is_computed_on_request_only(demo: Path, open_page: Open) -> None:
     app.button[0].click().run()
     _calm(app)
     assert any(m.label.startswith("Mixing") for m in app.metric)
-    for colour in ("perturbation", "qc_fail", "mt_percent", "gene"):
+    for colour in ("perturbation", "qc_fail", "true_artifact", "mt_percent", "gene"):
         app.selectbox(key="colour").set_value(colour).run()
         _calm(app)
+
+
+def test_a_map_that_was_computed_before_is_shown_at_once(demo: Path, open_page: Open) -> None:
+    link = {"method": "PCA", "n_generated": "20"}
+    app = open_page("embeddings", **link)
+    assert not app.metric
+    app.button[0].click().run()
+    assert _calm(app).metric
+    assert open_page("embeddings", **link).metric
 
 
 def test_selected_cells_get_composition_and_genes(demo: Path, open_page: Open) -> None:
@@ -142,6 +154,18 @@ def test_effects_in_other_terms(demo: Path, open_page: Open, key: str, value: st
     app = open_page("treatment_effects")
     app.segmented_control(key=key).set_value(value).run()
     _calm(app)
+
+
+def test_control_cells_can_be_halved_between_rules_and_observations(
+    demo: Path, open_page: Open
+) -> None:
+    app = open_page("treatment_effects")
+    before = next(table.value for table in app.dataframe if "who" in table.value)
+    app.toggle(key="disjoint").set_value(True).run()
+    after = next(table.value for table in _calm(app).dataframe if "who" in table.value)
+    assert list(after["who"]) == list(before["who"])
+    assert not after["ate_rho"].equals(before["ate_rho"])
+    assert any("one half of it for the rules" in text.value for text in app.caption)
 
 
 def test_doublets_are_looked_for_on_request(no_run: Path, open_page: Open) -> None:
