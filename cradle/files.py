@@ -41,8 +41,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.parent / f".writing-{secrets.token_hex(8)}{final.suffix}"
     temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode
     try:
         yield temporary
+        # some writers put a private file of their own in its place
+        temporary.chmod(mode)
         flush(temporary)
         temporary.replace(final)
     except BaseException:

@@ -91,3 +91,13 @@ def test_disk_full_while_overwriting_h5ad(tmp_path, monkeypatch):
         write_h5ad(path, adata)
     assert path.read_bytes() == before
     assert names(tmp_path) == ["cells.h5ad"]
+
+
+def test_permissions_are_those_of_an_ordinary_file(tmp_path):
+    """Also where the writer replaces the file by a private one, as safetensors does."""
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    with atomic_path(tmp_path / "weights") as temporary:
+        temporary.unlink()
+        temporary.touch(mode=0o600)
+    assert (tmp_path / "weights").stat().st_mode == ordinary.stat().st_mode
