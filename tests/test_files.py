@@ -93,7 +93,7 @@ def test_disk_full_while_overwriting_h5ad(tmp_path, monkeypatch):
     assert names(tmp_path) == ["cells.h5ad"]
 
 
-def test_permissions_are_those_of_an_ordinary_file(tmp_path):
+def test_a_private_file_of_the_writer_becomes_ordinary(tmp_path):
     """Also where the writer replaces the file by a private one, as safetensors does."""
     ordinary = tmp_path / "ordinary"
     ordinary.touch()
