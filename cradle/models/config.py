@@ -39,7 +39,7 @@ class VAEConfig:
     causal_artifact: bool = True
     artifact_posterior_network: bool = False
     # counterfactual term
-    counterfactual_weight: float = 0.5
+    counterfactual_weight: float = 5.0
     counterfactual_all_cells: bool = False
     counterfactual_swapped: bool = False
     counterfactual_unscaled: bool = False

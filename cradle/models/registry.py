@@ -68,6 +68,7 @@ class ModelSpec:
 
 #: The published code differs from the paper, and the paper's tables come from it.
 _REFERENCE = {
+    "counterfactual_weight": 0.5,
     "counterfactual_all_cells": True,
     "counterfactual_swapped": True,
     "counterfactual_unscaled": True,
