@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from cradle.data.dosage import perturbed_genes
+from cradle.data.dosage import Design
 from cradle.data.preparation import Screen, perturbation_table, prepare
 from cradle.data.qc import CRITERIA
 from cradle.data.sources import data_hash
@@ -185,11 +185,11 @@ def _train(
     used = _used(cells, train_cells)
     in_training = cells["split"] == "train"
     labels = sorted(cells.loc[in_training & used, "perturbation"].astype(str).unique())
-    genes = perturbed_genes(labels)
+    design = Design.of(labels, additive=spec.combinations)
     sets = {}
     for split in ("train", "val"):
         chosen = (cells["split"] == split) & used & cells["perturbation"].isin(labels)
-        sets[split] = Cells.from_anndata(screen.adata[chosen.to_numpy()], labels, genes)
+        sets[split] = Cells.from_anndata(screen.adata[chosen.to_numpy()], labels, design)
         if len(sets[split]) == 0:
             raise InputError(
                 f"There are no {split} cells to learn from.",

@@ -107,6 +107,19 @@ def generated_cells(
     return cells
 
 
+def draw_sizes(
+    library_sizes: pd.DataFrame, n: int, *, failed: bool, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Library sizes of training cells that failed quality control, or passed, ``(n,)`` counts.
+
+    Of all training cells where there are none of that kind.
+    """
+    pool = library_sizes.query("artifact == @failed")["library_size"].to_numpy(float)
+    if len(pool) == 0:
+        pool = library_sizes["library_size"].to_numpy(float)
+    return rng.choice(pool, n)
+
+
 def row_blocks(n: int, size: int = MAX_BLOCK) -> list[slice]:
     """Consecutive slices of at most ``size`` rows, and never more than ``MAX_BLOCK``."""
     step = min(size, MAX_BLOCK)

@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from cradle.batches import Conditions
-from cradle.data.dosage import dosage_rows, parse_query
+from cradle.data.dosage import Design
 from cradle.data.schema import CONTROL
 from cradle.evaluation.effects import Effects
 from cradle.generated import (
@@ -23,11 +23,12 @@ from cradle.generated import (
     check_artifact,
     check_genes,
     check_request,
+    draw_sizes,
     generated_cells,
     row_blocks,
     sparse_counts,
 )
-from cradle.models.base import Latents, PerturbationVAE, draw_of
+from cradle.models.base import Latents, PerturbationVAE, Plate, draw_of
 from cradle.nn.likelihoods import GammaPoisson, sample_coupled
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Predictor:
     ----------
     model
         In evaluation mode.
-    genes, perturbed_genes
-        Columns of the counts, columns of the dosage.
+    genes, design
+        Columns of the counts, columns that tell of the perturbation.
     library_sizes
         Training cells: ``artifact`` (0 or 1) and ``library_size`` (counts).
     thresholds
@@ -60,7 +61,7 @@ class Predictor:
 
     model: PerturbationVAE
     genes: tuple[str, ...]
-    perturbed_genes: tuple[str, ...]
+    design: Design
     library_sizes: pd.DataFrame
     thresholds: QCThresholds
     default_library_size: float | None
@@ -88,8 +89,7 @@ class Predictor:
         n_cells
             Number of cells, or of pairs of twins.
         library_size
-            Counts per cell; by default drawn from QC-passing training cells with the
-            artifact off, from QC-failed ones with it on.
+            Counts per cell; by default drawn from training cells, see ``draw_sizes``.
 
         Returns
         -------
@@ -100,10 +100,11 @@ class Predictor:
         Raises
         ------
         InputError
-            A gene is unknown to the model, a number is out of range, or the model has no
+            The model cannot be told of the perturbation (an unknown gene; one-hot, any
+            treatment that it was not trained on), a number is out of range, or it has no
             artifact to switch on.
         """
-        label = parse_query(query, self.perturbed_genes)
+        label = self.design.parse(query)
         check_request(n_cells, artifact, library_size, seed)
         if artifact != "off":
             check_artifact(self.has_artifact, self.library_sizes)
@@ -145,23 +146,25 @@ class Predictor:
         Parameters
         ----------
         query
-            Labels; each may be any combination of the model's genes.
+            Labels that the model's design expresses; InputError for any other.
         n_draws, n_cells
             Posterior draws of the global variables, basal states common to all of them.
         interval
             Mass of the interval. It is the Student interval of a further draw: quantiles of
-            a few dozen draws would hold less than they say.
+            a few dozen draws would hold less than they say. None where the model shares no
+            variable between cells.
         """
         query = [query] if isinstance(query, str) else query
-        labels = [parse_query(q, self.perturbed_genes) for q in query]
+        labels = [self.design.parse(q) for q in query]
         if artifact == "on":
             check_artifact(self.has_artifact, self.library_sizes)
+        shared = set(self.model.plates.values()) != {Plate.CELL}
+        n_draws = n_draws if shared else 1
         generator = torch.Generator().manual_seed(seed)
         latents, _ = self.model.global_posterior(n_draws, generator)
         basal = torch.randn((1, n_cells, self.model.n_latent), generator=generator)
-        sizes = self._sizes(
-            n_cells, failed=artifact == "on", fixed=None, rng=np.random.default_rng(seed)
-        )
+        rng = np.random.default_rng(seed)
+        sizes = self._sizes(n_cells, failed=artifact == "on", fixed=None, rng=rng)
         state = float(artifact == "on")
 
         def expectation(label: str) -> npt.NDArray[np.float32]:
@@ -174,7 +177,10 @@ class Predictor:
             return torch.stack(means).numpy()
 
         control = expectation(CONTROL)
-        per_draw = np.stack([expectation(label) - control for label in labels])
+        told = [expectation(label) - control for label in labels]
+        per_draw = np.reshape(told, (len(labels), n_draws, len(self.genes)))
+        if not shared:
+            return Effects(tuple(labels), self.genes, per_draw[:, 0])
         mean, sd = per_draw.mean(axis=1), per_draw.std(axis=1, ddof=1)
         margin = stdtrit(n_draws - 1, (1 + interval) / 2) * np.sqrt(1 + 1 / n_draws) * sd
         return Effects(tuple(labels), self.genes, mean, mean - margin, mean + margin)
@@ -232,18 +238,11 @@ class Predictor:
         fixed = fixed if fixed is not None else self.default_library_size
         if fixed is not None:
             return np.full(n, float(fixed))
-        pool = self.library_sizes.query("artifact == @failed")["library_size"].to_numpy(float)
-        if len(pool) == 0:
-            pool = self.library_sizes["library_size"].to_numpy(float)
-        return rng.choice(pool, n)
+        return draw_sizes(self.library_sizes, n, failed=failed, rng=rng)
 
     @torch.no_grad()
     def _sample(
-        self,
-        label: str,
-        sizes: npt.NDArray[np.float64],
-        states: list[float],
-        seed: int,
+        self, label: str, sizes: npt.NDArray[np.float64], states: list[float], seed: int
     ) -> tuple[sp.csr_matrix, npt.NDArray[np.float32]]:
         """Counts and expected counts; the states one below the other."""
         # two streams, so that a cell does not depend on how many states it is drawn in
@@ -274,18 +273,19 @@ class Predictor:
         state: float,
         latents: Latents,
     ) -> GammaPoisson:
-        dosage = torch.from_numpy(dosage_rows([label], self.perturbed_genes))
+        dosage = torch.from_numpy(self.design.rows([label]))
         conditions = Conditions(
             dosage,
             torch.full((1, 1), state),
             torch.from_numpy(sizes.astype(np.float32)[:, None]),
         )
+        basal = self.model.sample_basal(basal, conditions, latents)
         return self.model.likelihood(basal, conditions, latents)
 
     def _observed_conditions(self, adata: AnnData, rows: slice) -> Conditions:
         obs = adata.obs.iloc[rows]
         return Conditions(
-            torch.from_numpy(dosage_rows(obs["perturbation"].astype(str), self.perturbed_genes)),
+            torch.from_numpy(self.design.rows(obs["perturbation"].astype(str).tolist())),
             torch.from_numpy(obs["qc_fail"].to_numpy(np.float32)[:, None]),
             torch.from_numpy(obs["library_size"].to_numpy(np.float32)[:, None]),
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cradle.data.dosage import perturbed_genes
+from cradle.data.dosage import Design, perturbed_genes
 from cradle.data.splits import support_of
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
@@ -123,8 +123,17 @@ class Run:
     @property
     def perturbed_genes(self) -> tuple[str, ...]:
         """Genes of the dosage, in its order: those that training cells carry."""
+        return perturbed_genes(self._trained)
+
+    @cached_property
+    def design(self) -> Design:
+        """How the model is told of perturbations: of genes, or of whole treatments."""
+        return Design.of(self._trained, additive=self.spec.combinations)
+
+    @property
+    def _trained(self) -> list[str]:
         table = self.perturbations
-        return perturbed_genes(table.loc[table["n_train"] > 0, "perturbation"])
+        return table.loc[table["n_train"] > 0, "perturbation"].astype(str).tolist()
 
     @property
     def held_out(self) -> tuple[str, ...]:
@@ -212,14 +221,9 @@ class Run:
         model = self.spec.network(self._shape(), config)
         load_weights(model, self.path / WEIGHTS)
         return Predictor(
-            model.eval(),
-            self.genes,
-            self.perturbed_genes,
-            self.library_sizes,
-            self.thresholds,
-            config.library_size,
-            self.spec.artifact,
-        )
+            model.eval(), self.genes, self.design, self.library_sizes, self.thresholds,
+            config.library_size, self.spec.artifact,
+        )  # fmt: skip
 
     def _shape(self) -> Any:
         import torch
@@ -228,7 +232,7 @@ class Run:
 
         require_columns(self.path / "genes.csv", self.gene_table, STATISTICS)
         statistics = [torch.tensor(self.gene_table[c].to_numpy("float32")) for c in STATISTICS]
-        return DataShape(len(self.genes), len(self.perturbed_genes), *statistics)
+        return DataShape(len(self.genes), len(self.design.columns), *statistics)
 
 
 def new_run_path(model: str) -> Path:

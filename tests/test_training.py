@@ -61,7 +61,7 @@ def test_early_stopping_keeps_the_best_weights(screen, tmp_path):
         Cells.from_anndata(
             cells[((cells.obs["split"] == split) & cells.obs["perturbation"].isin(labels))],
             labels,
-            run.perturbed_genes,
+            run.design,
         )
         for split in ("train", "val")
     ]

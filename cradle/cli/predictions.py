@@ -133,16 +133,20 @@ def effects(arguments: argparse.Namespace) -> Answer:
     run, _ = _opened(arguments)
     found = effect_table(run)
     write_frame(arguments.out, without_formulas(found))
+    unanswered = sorted(found.loc[found["predicted"].isna(), "perturbation"].unique())
     report = {
         "out": str(arguments.out),
         "rows": len(found),
         "perturbations": int(found["perturbation"].nunique()),
         "genes": int(found["gene"].nunique()),
+        "not_applicable": unanswered,
     }
     text = (
         f"{arguments.out}: {report['perturbations']} perturbations × {report['genes']:,} genes, "
         "log2(1 + 1e4·x/library size) against control."
     )
+    if unanswered:
+        text += f"\nNot applicable to this model: {', '.join(unanswered)}."
     return Answer(report, text)
 
 
@@ -152,7 +156,8 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
 
     run, adata = _opened(arguments)
     report = evaluate_run(run, adata, side=arguments.side)
-    return Answer(report, "\n".join([_scores(report), *_pass_rates(report), *_truth(report)]))
+    lines = [_scores(report), *_not_applicable(report), *_pass_rates(report), *_truth(report)]
+    return Answer(report, "\n".join(lines))
 
 
 def _scores(report: dict[str, Any]) -> str:
@@ -165,6 +170,14 @@ def _scores(report: dict[str, Any]) -> str:
     named["ceiling, test"] = (report.get("ceiling") or {}).get("test")
     rows = [(name, *(row.get(c) for c in columns)) for name, row in named.items() if row]
     return table(("", *columns), rows)
+
+
+def _not_applicable(report: dict[str, Any]) -> list[str]:
+    """Perturbations that the model cannot express, a line per split."""
+    return [
+        f"{split}: not applicable to this model: {', '.join(labels)}"
+        for split, labels in report["record"]["not_applicable"].items()
+    ]
 
 
 def _pass_rates(report: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
@@ -93,6 +94,72 @@ def dosage_rows(labels: Sequence[str], genes: Sequence[str]) -> npt.NDArray[np.f
                 raise _unknown_gene(gene, genes)
             rows[row, column[gene]] = 1
     return rows
+
+
+@dataclass(frozen=True)
+class Design:
+    """The columns that tell a model which perturbation a cell carries.
+
+    Parameters
+    ----------
+    columns
+        Genes, whose dosages stand side by side in a combination; or, one-hot, whole
+        treatments, where a measured combination is a treatment like any other.
+    additive
+        Whether the columns are genes.
+    """
+
+    columns: tuple[str, ...]
+    additive: bool = True
+
+    @classmethod
+    def of(cls, trained: Iterable[str], *, additive: bool) -> "Design":
+        """Design of the labels of the training cells; the control has no column."""
+        treatments = sorted(set(trained) - {CONTROL})
+        return cls(perturbed_genes(treatments) if additive else tuple(treatments), additive)
+
+    def expresses(self, label: str) -> bool:
+        """Whether a canonical label can be told to the model."""
+        parts = genes_of(label) if self.additive or label == CONTROL else (label,)
+        return set(parts) <= set(self.columns)
+
+    def parse(self, text: str) -> str:
+        """Canonical label of what a user typed, which the model can be told.
+
+        Raises
+        ------
+        InputError
+            As :func:`parse_query`; or the model knows treatments as wholes, and this one was
+            not among those of the training cells.
+        """
+        label = parse_query(text, perturbed_genes(self.columns))
+        if not self.expresses(label):
+            raise self._untold(label)
+        return label
+
+    def rows(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
+        """What the model is told of each label, ``(n_labels, n_columns)``, 0 or 1.
+
+        InputError for a label that it cannot be told.
+        """
+        if self.additive:
+            return dosage_rows(labels, self.columns)
+        rows = np.zeros((len(labels), len(self.columns)), dtype=np.float32)
+        for row, label in enumerate(labels):
+            if not self.expresses(label):
+                raise self._untold(label)
+            if label != CONTROL:
+                rows[row, self.columns.index(label)] = 1
+        return rows
+
+    def _untold(self, label: str) -> InputError:
+        return InputError(
+            "This model cannot predict a treatment that it was not trained on.",
+            f"{label!r} is none of its {len(self.columns)} treatments, which it knows as wholes "
+            "(one-hot), not as sums of genes.",
+            "Ask for a treatment of the training cells, or use a model for which 'models' says "
+            "that it predicts unseen combinations.",
+        )
 
 
 def parse_query(text: str, known_genes: Collection[str] | None = None) -> str:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cradle.batches import CellBatch, Conditions, Counterparts, DataShape
 from cradle.data.counterfactuals import CounterfactualIndex, build_index
-from cradle.data.dosage import dosage_rows
+from cradle.data.dosage import Design
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -30,12 +30,10 @@ class Cells:
     label: npt.NDArray[np.int64]  # (n_cells,), code of the perturbation
     artifact: npt.NDArray[np.float32]  # (n_cells,), 1 = QC-failed
     library_size: npt.NDArray[np.float32]  # (n_cells,), counts
-    dosage: Tensor  # (n_labels, n_perturbed_genes), one row a label
+    dosage: Tensor  # (n_labels, n_columns of the design), one row a label
 
     @classmethod
-    def from_anndata(
-        cls, adata: AnnData, labels: Sequence[str], perturbed_genes: Sequence[str]
-    ) -> Cells:
+    def from_anndata(cls, adata: AnnData, labels: Sequence[str], design: Design) -> Cells:
         """Cells of a standard dataset with ``qc_fail``; ``labels`` gives the codes."""
         code = {label: i for i, label in enumerate(labels)}
         return cls(
@@ -43,7 +41,7 @@ class Cells:
             adata.obs["perturbation"].astype(str).map(code).to_numpy(np.int64),
             adata.obs["qc_fail"].to_numpy(np.float32),
             adata.obs["library_size"].to_numpy(np.float32),
-            torch.from_numpy(dosage_rows(labels, perturbed_genes)),
+            torch.from_numpy(design.rows(labels)),
         )
 
     def __len__(self) -> int:

@@ -63,6 +63,23 @@ class Effects:
         index = _positions(labels, self.perturbations, "perturbation")
         return replace(self, perturbations=tuple(labels), **self._taken(index, axis=0))
 
+    def extended(self, labels: Sequence[str]) -> Effects:
+        """Means and intervals of these perturbations; NaN, not applicable, where it has none."""
+        index = [labels.index(label) for label in self.perturbations]
+        shape = (len(labels), len(self.genes))
+
+        def spread(values: FloatArray | None) -> FloatArray | None:
+            if values is None:
+                return None
+            rows = np.full(shape, np.nan, dtype=values.dtype)
+            rows[index] = values
+            return rows
+
+        lower, upper = spread(self.lower), spread(self.upper)
+        mean = spread(self.mean)
+        assert mean is not None
+        return Effects(tuple(labels), self.genes, mean, lower, upper)
+
     def columns(self, genes: Sequence[str]) -> Effects:
         """Effects on these genes, in this order (InputError when one is absent)."""
         index = _positions(genes, self.genes, "gene")

@@ -89,7 +89,8 @@ def evaluate(
 
     Returns
     -------
-    `test`, `val`, `train`, `all` (None without perturbations to score), `floor`, `replicate`,
+    `test`, `val`, `train`, `all` (None without perturbations to score, or where the model is not
+    applicable to any: `record` says which), `floor`, `replicate`,
     `ceiling`, `disjoint_control`, `coverage`, `record`, and `truth` for simulated cells.
     """
     report: JSON = {
@@ -130,14 +131,14 @@ def _quality(
     generate: Generate | None,
     n_generated: int,
 ) -> JSON:
-    labels = scoring.scored("all")
+    labels = scoring.answered("all")
     if cells is None or generate is None or not labels:
         return {}
     sizes = {label: int(cells.rows("all", [label]).sum()) for label in labels}
     generated = generate_screen(generate, sizes, thresholds, n_generated)
     found = {}
     for split in SPLITS:
-        scored = scoring.scored(split)
+        scored = scoring.answered(split)
         part, rows = generated.where(generated.of(scored)), cells.rows(split, scored)
         train = cells.split == "train"
         found[split] = {
@@ -175,5 +176,6 @@ def _truth(
             "clean_wasserstein": distances(clean, cells.measured, rows & cells.passing, thresholds),
         }
     if twins is not None:
-        return found | artifact_correlations(truth, twins, [CONTROL, *scored], n_twins)
+        asked = [CONTROL, *scoring.answered("all")]
+        return found | artifact_correlations(truth, twins, asked, n_twins)
     return found | {"artifact_correlation": None, "artifact_reason": "no cells are generated"}

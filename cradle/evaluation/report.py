@@ -69,7 +69,8 @@ def effect_table(run: Run) -> pd.DataFrame:
     Returns
     -------
     perturbation, gene, observed, predicted, lower, upper (log2 units), split, support. The rows
-    of one split are those that the report scores it on, so its numbers follow from the table.
+    of one split are those that the report scores it on, so its numbers follow from the table;
+    `predicted` is NaN where the model cannot express the perturbation.
     """
     scoring = _scoring(run, "all")
     return pd.concat(
@@ -116,7 +117,8 @@ def _scoring(run: Run, side: Side) -> Scoring:
     wanted = Scoring(moments, nothing, known).scored("all")
     path = run.path / PREDICTED
     if not path.is_file():
-        save_effects(run.predictor().treatment_effects(wanted), path)
+        asked = [label for label in wanted if run.design.expresses(label)]
+        save_effects(run.predictor().treatment_effects(asked).extended(wanted), path)
     predicted = load_effects(path).rows(wanted)
     return Scoring(moments, predicted, known, side, run.passing_only)
 

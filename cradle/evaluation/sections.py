@@ -65,6 +65,12 @@ class Scoring:
         known = set(self.perturbed_genes)
         return [p for p in self.labels(split) if known.issuperset(genes_of(p))]
 
+    def answered(self, split: str) -> list[str]:
+        """Scored perturbations that the model has an effect for; to the others it is not
+        applicable."""
+        told = set(self.predicted.applicable)
+        return [p for p in self.scored(split) if p in told]
+
     def gene_never_seen(self) -> list[str]:
         """Perturbations with a gene that no training cell carries."""
         return [p for p in self.labels("all") if p not in set(self.scored("all"))]
@@ -104,7 +110,8 @@ def floor(
     """Scores of each baseline in each split.
 
     Where a baseline does not apply to every scored perturbation, `model_on_same_rows` holds
-    the model's scores on those that it answers.
+    the model's scores on those that it answers; where the model does not, `on_model_rows` holds
+    the baseline's scores on those of the model.
     """
     fitted = scoring.baselines(train_half)
     return {
@@ -161,6 +168,10 @@ def halves_have_control(scoring: Scoring) -> bool:
 def record(scoring: Scoring) -> JSON:
     """What was compared with what, and what to beware of."""
     present = [split for split in SPLITS if scoring.scored(split)]
+    unanswered = {
+        split: [p for p in scoring.scored(split) if p not in set(scoring.answered(split))]
+        for split in present
+    }
     small = {split: _small_groups(scoring, split) for split in present}
     control = {
         split: list(control_splits(scoring.moments, split, scoring.side)) for split in present
@@ -173,6 +184,7 @@ def record(scoring: Scoring) -> JSON:
         else "train cells",
         "control_of_split": control,
         "gene_never_seen": scoring.gene_never_seen(),
+        "not_applicable": {split: labels for split, labels in unanswered.items() if labels},
         "without_perturbations": [split for split in SPLITS if split not in present],
         "small_groups": {split: groups for split, groups in small.items() if groups},
         "warnings": [_warning(split, groups) for split, groups in small.items() if groups],
@@ -192,6 +204,10 @@ def _against(model: Effects, baseline: Baseline) -> Callable[[Effects], JSON | N
         found = score(observed, predicted)
         if found is not None and len(predicted.applicable) < len(observed.perturbations):
             found["model_on_same_rows"] = score(observed.rows(predicted.applicable), model)
+        told = set(model.applicable)
+        rows = [label for label in observed.perturbations if label in told]
+        if found is not None and 0 < len(rows) < len(observed.perturbations):
+            found["on_model_rows"] = score(observed.rows(rows), predicted)
         return found
 
     return scores

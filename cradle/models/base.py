@@ -119,6 +119,12 @@ class PerturbationVAE(nn.Module, ABC):
         zero = torch.zeros(self.n_latent)
         return Normal(zero, torch.ones_like(zero), validate_args=False)
 
+    def sample_basal(self, noise: Tensor, conditions: Conditions, latents: Latents) -> Tensor:
+        """A draw of ``cell_prior`` from standard normal noise ``(K, n, D)``, which cells of
+        other conditions may share."""
+        prior = self.cell_prior(conditions, latents)
+        return prior.loc + prior.scale * noise
+
     def cell_kl(self, posterior: Normal, conditions: Conditions, latents: Latents) -> KL:
         """KLs of the variables of each cell, each ``(K, n)``, nats."""
         prior = self.cell_prior(conditions, latents)

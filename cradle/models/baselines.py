@@ -86,6 +86,50 @@ def control_mean(train: TrainMeans) -> Rule:
     return lambda label: np.zeros(len(train.genes))
 
 
+N_COMPONENTS = 10
+RIDGE = 0.1
+
+
+def linear(train: TrainMeans) -> Rule:
+    """Y ≈ G K Pᵀ + b (Ahlmann-Eltze et al., Nature Methods 2025), 10 components, ridge 0.1.
+
+    Y, (n_genes, n_labels), holds the training effects of the single perturbations whose gene
+    is measured, and of the control, which is zero; b is its mean over labels. G are the
+    principal-component scores of the genes in the mean profiles of all training labels; the
+    row of P of a perturbation is the row of G of its gene, that of the control zero.
+    K = (GᵀG + λI)⁻¹ Gᵀ (Y − b) P (PᵀP + λI)⁻¹, as published. This project's own: the row of P
+    of a combination is the sum of those of its genes. Not applicable where a perturbed gene is
+    not measured, or where no single perturbation can be learned from.
+    """
+    column = {gene: i for i, gene in enumerate(train.genes)}
+    effects = train.effects()
+    singles = [label for label in effects if label in column]
+    if not singles:
+        return lambda label: None
+    centred = train.means.T - train.means.mean(axis=1)
+    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
+    G = (left * scale)[:, :N_COMPONENTS]
+
+    def embedding(label: str) -> FloatArray:
+        rows: FloatArray = G[[column[gene] for gene in genes_of(label)]].sum(axis=0)
+        return rows
+
+    control = np.zeros((1, len(train.genes)))
+    Y = np.vstack([*(effects[label] for label in singles), control]).T
+    P = np.stack([*(embedding(label) for label in singles), np.zeros(G.shape[1])])
+    b = Y.mean(axis=1)
+    ridge = RIDGE * np.eye(G.shape[1])
+    right = np.linalg.solve(P.T @ P + ridge, P.T @ (Y.T - b) @ G)
+    K = np.linalg.solve(G.T @ G + ridge, right.T)
+
+    def rule(label: str) -> FloatArray | None:
+        if any(gene not in column for gene in genes_of(label)):
+            return None
+        return np.asarray(G @ K @ embedding(label) + b)
+
+    return rule
+
+
 @dataclass(frozen=True)
 class BaselineSpec:
     """One row of the registry: `fit` turns training means into a rule label -> effects.
@@ -118,6 +162,13 @@ BASELINES: dict[str, BaselineSpec] = {
             perturbed_mean,
         ),
         BaselineSpec("control_mean", "Control mean", "No change at all.", control_mean),
+        BaselineSpec(
+            "linear",
+            "Linear",
+            "Linear map from the expression pattern of the perturbed gene to the effect "
+            "(Ahlmann-Eltze 2025).",
+            linear,
+        ),
     )
 }
 

@@ -1,19 +1,25 @@
-"""Every model by name. A model is one file and one row here; an ablation is a row."""
+"""Every model by name. A model is one file and one row here; an ablation is a row.
+
+Importing this loads no network: a page that names the models does not pay for torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-from cradle.batches import DataShape
 from cradle.errors import InputError
-from cradle.models.base import PerturbationVAE
 from cradle.models.baselines import BASELINES
 from cradle.models.config import VAEConfig
-from cradle.models.cradle_vae import CradleVAE
-from cradle.models.sams_vae import SAMSVAE
+
+if TYPE_CHECKING:
+    from cradle.batches import DataShape
+    from cradle.models.base import PerturbationVAE
+
+    Network = Callable[[DataShape, VAEConfig], PerturbationVAE]
 
 
 @dataclass(frozen=True)
@@ -24,8 +30,9 @@ class ModelSpec:
     ----------
     name, label
         Name for the command line, name for people.
-    network
-        Class of the network; ``None`` for a baseline.
+    path
+        Module and class of the network, ``module.Class`` below this package; ``None`` for a
+        baseline.
     settings
         Settings that make this row what it is; the user's settings come on top.
     combinations
@@ -38,7 +45,7 @@ class ModelSpec:
 
     name: str
     label: str
-    network: Callable[[DataShape, VAEConfig], PerturbationVAE] | None
+    path: str | None
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     combinations: bool = True
@@ -47,7 +54,15 @@ class ModelSpec:
     @property
     def generates(self) -> bool:
         """Whether it generates cells, not only effects."""
-        return self.network is not None
+        return self.path is not None
+
+    @property
+    def network(self) -> Network | None:
+        """Class of the network, imported when it is first asked for."""
+        if self.path is None:
+            return None
+        module, name = self.path.split(".")
+        return cast("Network", getattr(import_module(f"cradle.models.{module}"), name))
 
     def config(
         self,
@@ -94,7 +109,7 @@ _ROWS = (
     ModelSpec(
         "cradle_vae",
         "CRADLE-VAE",
-        CradleVAE,
+        "cradle_vae.CradleVAE",
         "Basal state, sparse additive effects and a latent artifact, disentangled by "
         "counterfactual reasoning (Baek 2025).",
         artifact=True,
@@ -102,7 +117,7 @@ _ROWS = (
     ModelSpec(
         "cradle_vae_no_counterfactual",
         "CRADLE-VAE w/o CF",
-        CradleVAE,
+        "cradle_vae.CradleVAE",
         "CRADLE-VAE without the counterfactual term (α = 0).",
         {"counterfactual_weight": 0.0},
         artifact=True,
@@ -110,7 +125,7 @@ _ROWS = (
     ModelSpec(
         "cradle_vae_no_causal",
         "CRADLE-VAE w/o Causal",
-        CradleVAE,
+        "cradle_vae.CradleVAE",
         "CRADLE-VAE whose artifact is a learnable vector without prior or KL.",
         {"causal_artifact": False},
         artifact=True,
@@ -118,7 +133,7 @@ _ROWS = (
     ModelSpec(
         "cradle_vae_reference",
         "CRADLE-VAE (published code)",
-        CradleVAE,
+        "cradle_vae.CradleVAE",
         "CRADLE-VAE with every switch that makes it follow the published code.",
         _REFERENCE,
         artifact=True,
@@ -126,9 +141,38 @@ _ROWS = (
     ModelSpec(
         "sams_vae",
         "SAMS-VAE",
-        SAMSVAE,
+        "sams_vae.SAMSVAE",
         "Basal state plus sparse additive effects (Bereket 2023); knows no artifact.",
         {"combine": "sum"},
+    ),
+    ModelSpec(
+        "sams_vae_mean_field",
+        "SAMS-VAE (mean field)",
+        "sams_vae.SAMSVAE",
+        "SAMS-VAE whose posterior treats mask and effect as independent.",
+        {"combine": "sum", "correlated_effects": False},
+    ),
+    ModelSpec(
+        "cpa_vae",
+        "CPA-VAE",
+        "cpa_vae.CPAVAE",
+        "SAMS-VAE without masks: every latent is moved by every perturbation (Bereket 2023).",
+        {"combine": "sum"},
+    ),
+    ModelSpec(
+        "svae_plus",
+        "sVAE+",
+        "svae_plus.SVAEPlus",
+        "Each treatment moves the prior of a few latents (Lopez 2023); a treatment is a whole, "
+        "so unseen combinations do not apply.",
+        combinations=False,
+    ),
+    ModelSpec(
+        "conditional_vae",
+        "Conditional VAE",
+        "conditional_vae.ConditionalVAE",
+        "Encoder and decoder are told of the perturbed genes (Sohn 2015); assumes nothing of "
+        "how they act.",
     ),
     *(ModelSpec(row.name, row.label, None, row.explanation) for row in BASELINES.values()),
 )

@@ -94,7 +94,11 @@ class SAMSVAE(PerturbationVAE):
             linear_path=config.linear_path,
         )
         self.config = config
-        self.effects = SparseEffects(shape.n_perturbations, config)
+        self.effects = self.new_effects(shape.n_perturbations, config)
+
+    def new_effects(self, n_perturbations: int, config: VAEConfig) -> nn.Module:
+        """Posterior of the effects of the perturbed genes."""
+        return SparseEffects(n_perturbations, config)
 
     def global_posterior(
         self, n_particles: int, generator: torch.Generator | None = None

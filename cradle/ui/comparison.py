@@ -77,7 +77,7 @@ def scoring(run_path: str, side: Side) -> Scoring:
 
 @st.cache_resource(max_entries=24, show_spinner="Reading the effects …")
 def compared(terms: Terms) -> Compared:
-    """Observed, predicted and baseline effects on the same rows and genes."""
+    """Observed, predicted and baseline effects on the rows that the model answers."""
     if terms.perturbation is not None:
         return compared(terms._replace(perturbation=None)).of(terms.perturbation)
     base = scoring(terms.run_path, terms.side)
@@ -88,6 +88,7 @@ def compared(terms: Terms) -> Compared:
             "no cell with a perturbation whose genes are all in training.",
             "Choose another split.",
         )
+    observed = observed.rows(base.answered(terms.split))
     rows = observed.perturbations
     rules = base.baselines(TRAIN_HALF if terms.disjoint else None)
     found = {MODEL: base.predicted.rows(rows).columns(observed.genes)}
@@ -115,7 +116,21 @@ def control_can_be_halved(run_path: str, side: Side) -> bool:
 def splits(run_path: str) -> list[str]:
     """Splits of a run that can be scored, the held-out one first."""
     base = scoring(run_path, "all")
-    return [split for split in SPLITS if base.scored(split)]
+    found = [split for split in SPLITS if base.answered(split)]
+    if not found:
+        raise InputError(
+            "This model is not applicable to any perturbation of the screen.",
+            f"{len(base.scored('all'))} perturbations, none of which it can express.",
+            "Choose another run in the sidebar.",
+        )
+    return found
+
+
+def not_applicable(run_path: str) -> list[str]:
+    """Perturbations that could be scored but that the model cannot express."""
+    base = scoring(run_path, "all")
+    told = set(base.answered("all"))
+    return [label for label in base.scored("all") if label not in told]
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

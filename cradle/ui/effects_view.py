@@ -70,6 +70,12 @@ def ask(run: Run) -> View:
         format_func=lambda name: BASELINES[name].label if name in BASELINES else "none",
         help=GLOSSARY["floor"],
     )  # fmt: skip
+    left_out = comparison.not_applicable(str(run.path))
+    if left_out:
+        st.caption(
+            f":material/info: **Not applicable** to {safe_label(run.spec.label)}, so neither shown "
+            f"nor scored here: {', '.join(map(safe_label, left_out))}."
+        )
     with st.expander("More choices", icon=":material/tune:"):
         side = st.segmented_control(
             "Observed cells", ("all", "passing"), default="all", required=True, key="side",

@@ -189,8 +189,9 @@ def _generated(request: MapRequest) -> list[AnnData]:
     if request.run_path is None or request.n_generated == 0:
         return []
     switch: generation.Switch = "twins" if request.artifact else "off"
+    design = store.run_at(request.run_path).design
     parts = []
-    for label in request.perturbations:
+    for label in filter(design.expresses, request.perturbations):
         part = generation.cells(
             request.run_path, label, request.n_generated, switch, request.seed, None
         ).copy()

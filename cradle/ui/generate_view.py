@@ -46,14 +46,11 @@ def ask(run: Run) -> Query | None:
             f"{run.spec.label}.", "Choose another run in the sidebar.",
         )  # fmt: skip
     with st.form("query_form", border=True):
-        genes = st.multiselect(
-            "Genes to perturb", run.perturbed_genes, key="genes", bind="query-params",
-            format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
-            help="Every gene that training cells carry; any combination of them can be asked for.",
-        )  # fmt: skip
+        label = _label(run)
         left, middle, right, last = st.columns([4, 3, 3, 3])
         artifact = left.segmented_control(
-            "Artifact", ["off", "on", "twins"] if run.spec.artifact else ["off"], default="off",
+            "Artifact", ["off", "on", "twins"] if generation.has_artifact(run) else ["off"],
+            default="off",
             required=True, key="artifact", bind="query-params",
             help=f"{GLOSSARY['artifact']} Off: clean cells. On: flawed ones. {GLOSSARY['twins']}",
         )  # fmt: skip
@@ -68,7 +65,6 @@ def ask(run: Run) -> Query | None:
                                  help=GLOSSARY["seed"])  # fmt: skip
         pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
     if pressed:
-        label = canonical(genes) if genes else CONTROL
         switch = cast("generation.Switch", artifact)
         st.session_state["query"] = (
             str(run.path),
@@ -76,6 +72,24 @@ def ask(run: Run) -> Query | None:
         )
     path, query = st.session_state.get("query", (None, None))
     return query if path == str(run.path) else None
+
+
+def _label(run: Run) -> str:
+    """The perturbation to generate: genes to combine, or one of the treatments known as wholes."""
+    if not run.design.additive:
+        treatment = st.selectbox(
+            "Treatment", run.design.columns, index=None, key="treatment", bind="query-params",
+            format_func=safe_label, placeholder="One measured treatment",
+            help=f"{run.spec.label} knows each treatment as a whole, so only those that training "
+            "cells carry can be asked for; unseen combinations are not applicable.",
+        )  # fmt: skip
+        return str(treatment) if treatment else CONTROL
+    genes = st.multiselect(
+        "Genes to perturb", run.perturbed_genes, key="genes", bind="query-params",
+        format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
+        help="Every gene that training cells carry; any combination of them can be asked for.",
+    )  # fmt: skip
+    return canonical(genes) if genes else CONTROL
 
 
 def nothing_yet() -> None:

@@ -157,11 +157,12 @@ def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | 
     assert run is not None
     if not run.spec.generates or not st.toggle(
         "Show generated cells beside the observed ones", key="beside", bind="query-params",
-        help=f"{N_GENERATED} control cells with the artifact off and as many with it on, seed 0. "
+        help=f"{N_GENERATED} control cells with the artifact off and, where the run has learned "
+        "one, as many with it on, seed 0. "
         "Both sides are then measured over the modelled genes.",
     ):  # fmt: skip
         return None
-    switch: generation.Switch = "twins" if run.perturbations["n_fail_train"].sum() else "off"
+    switch: generation.Switch = "twins" if generation.has_artifact(run) else "off"
     cells = generation.cells(str(run.path), CONTROL, N_GENERATED, switch, 0, None)
     judged = generation.verdicts(cells, fitted)
     return generation.with_observed(judged, quality.judged_like_generated(choices, CONTROL))

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from anndata import AnnData
 
-from cradle.data.dosage import perturbed_genes
+from cradle.data.dosage import Design, perturbed_genes
 from cradle.data.qc import annotate, cell_metrics, fit_thresholds, judge_generated
 from cradle.data.splits import split_cells
 from cradle.errors import InputError
@@ -82,6 +82,7 @@ def run(ready: AnnData, tmp_path: Path) -> SimpleNamespace:
         path=tmp_path,
         moments=compute_moments(flagged),
         perturbed_genes=perturbed_genes(flagged.obs["perturbation"][train].astype(str)),
+        design=Design.of(flagged.obs["perturbation"][train].astype(str), additive=True),
         passing_only=False,
         thresholds=thresholds,
         split=flagged.obs["split"],
@@ -109,7 +110,9 @@ def test_the_report_has_the_form_of_the_interface(report, run):
             assert 0 <= rate["low"] <= rate["rate"] <= rate["high"] <= 1
         assert set(report["ceiling"][split]) >= {"ate_rho", "ate_r2"}
         assert set(report["replicate"][split]) >= set(METRICS)
-    assert set(report["floor"]) == {"additive", "matching_mean", "perturbed_mean", "control_mean"}
+    assert set(report["floor"]) == {
+        "additive", "matching_mean", "perturbed_mean", "control_mean", "linear",
+    }  # fmt: skip
     assert set(report["disjoint_control"]) == {"model", "floor", "ceiling"}
     assert report["floor"]["control_mean"]["test"]["ate_rho"] is None
     assert json.loads((run.path / "metrics.json").read_text()) == report

@@ -1,0 +1,54 @@
+"""CPA-VAE: additive effects without masks (Bereket & Karaletsos, NeurIPS 2023, after CPA)."""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from cradle.models.base import KL, Latents, Plate
+from cradle.models.config import VAEConfig
+from cradle.models.sams_vae import SAMSVAE
+
+
+class DenseEffects(nn.Module):
+    """``e_t ~ N(0, s²I)`` with ``q(e_t) = N(μ_t, σ_t)``.
+
+    Starts as the mean-field posterior of SAMS-VAE does: at zero with the scale
+    ``embedding_init_scale``. The settings of masks and of the correlated posterior have
+    nothing to act on here.
+    """
+
+    def __init__(self, n_perturbations: int, config: VAEConfig):
+        super().__init__()
+        self.prior_scale = config.effect_scale
+        size = (n_perturbations, config.n_latent)
+        self.location = nn.Parameter(torch.zeros(size))
+        self.log_scale = nn.Parameter(torch.full(size, math.log(config.embedding_init_scale)))
+
+    def forward(self, n_particles: int, generator: torch.Generator | None) -> tuple[Latents, KL]:
+        """Effects ``(K, T, D)`` and their KL ``(K,)``."""
+        posterior = Normal(self.location, self.log_scale.exp(), validate_args=False)
+        noise = torch.randn((n_particles, *self.location.shape), generator=generator)
+        kl = kl_divergence(posterior, Normal(0.0, self.prior_scale)).sum()
+        effect = posterior.loc + posterior.scale * noise
+        return {"effect": effect}, {"embedding": kl.expand(n_particles)}
+
+
+class CPAVAE(SAMSVAE):
+    """``z = z_basal + Σ_t d_t e_t``: SAMS-VAE where every mask is one.
+
+    Size-dependent defaults, ``linear_path``, ``weight_average`` and ``embedding_init_scale``
+    apply as in SAMS-VAE.
+    """
+
+    plates: ClassVar[Mapping[str, Plate]] = {
+        "z_basal": Plate.CELL,
+        "embedding": Plate.PERTURBATION,
+    }
+
+    def new_effects(self, n_perturbations: int, config: VAEConfig) -> nn.Module:
+        """Posterior of the effects of the perturbed genes."""
+        return DenseEffects(n_perturbations, config)
