@@ -54,8 +54,9 @@ def check_artifact(has_artifact: bool, library_sizes: pd.DataFrame) -> None:
     if not (library_sizes["artifact"] == 1).any():
         raise InputError(
             "This run has not learned an artifact.",
-            "no training cell failed quality control at its threshold.",
-            "Train at a stricter threshold, or leave the artifact off.",
+            "no training cell that failed quality control: it was trained on passing cells only, "
+            "or none fails at its threshold.",
+            "Train on all cells, at a stricter threshold, or leave the artifact off.",
         )
 
 

@@ -20,6 +20,10 @@ from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
 
 
+#: Parameters that stand for a perturbation themselves, of whichever model has them.
+TRAVELS_FAR = ("mask_logits", "embedding_location")
+
+
 class NonFiniteLossError(FloatingPointError):
     """A term of the objective became NaN or infinite; the run stops where it stands."""
 
@@ -106,9 +110,9 @@ class PerturbationTraining(lightning.LightningModule):
         """Adam, with the moments of an interrupted run where there are some."""
         rate = self.config.learning_rate
         named = list(self.model.named_parameters())
-        masks = [p for name, p in named if name.endswith("mask_logits")]
-        others = [p for name, p in named if not name.endswith("mask_logits")]
-        # log-odds travel several units where weights travel hundredths
+        masks = [p for name, p in named if name.endswith(TRAVELS_FAR)]
+        others = [p for name, p in named if not name.endswith(TRAVELS_FAR)]
+        # log-odds and latent positions travel several units where weights travel hundredths
         groups: list[dict[str, Any]] = [
             {"params": others},
             {"params": masks, "lr": rate * self.config.mask_learning_rate_factor},

@@ -25,13 +25,15 @@ class DenseEffects(nn.Module):
         super().__init__()
         self.prior_scale = config.effect_scale
         size = (n_perturbations, config.n_latent)
-        self.location = nn.Parameter(torch.zeros(size))
-        self.log_scale = nn.Parameter(torch.full(size, math.log(config.embedding_init_scale)))
+        self.embedding_location = nn.Parameter(torch.zeros(size))
+        log_scale = math.log(config.embedding_init_scale)
+        self.embedding_log_scale = nn.Parameter(torch.full(size, log_scale))
 
     def forward(self, n_particles: int, generator: torch.Generator | None) -> tuple[Latents, KL]:
         """Effects ``(K, T, D)`` and their KL ``(K,)``."""
-        posterior = Normal(self.location, self.log_scale.exp(), validate_args=False)
-        noise = torch.randn((n_particles, *self.location.shape), generator=generator)
+        scale = self.embedding_log_scale.exp()
+        posterior = Normal(self.embedding_location, scale, validate_args=False)
+        noise = torch.randn((n_particles, *scale.shape), generator=generator)
         kl = kl_divergence(posterior, Normal(0.0, self.prior_scale)).sum()
         effect = posterior.loc + posterior.scale * noise
         return {"effect": effect}, {"embedding": kl.expand(n_particles)}
@@ -40,8 +42,8 @@ class DenseEffects(nn.Module):
 class CPAVAE(SAMSVAE):
     """``z = z_basal + Σ_t d_t e_t``: SAMS-VAE where every mask is one.
 
-    Size-dependent defaults, ``linear_path``, ``weight_average`` and ``embedding_init_scale``
-    apply as in SAMS-VAE.
+    Size-dependent defaults, ``linear_path``, ``weight_average``, ``embedding_init_scale`` and
+    the faster rate of the embeddings apply as in SAMS-VAE.
     """
 
     plates: ClassVar[Mapping[str, Plate]] = {

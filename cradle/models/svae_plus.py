@@ -52,7 +52,7 @@ class SVAEPlus(PerturbationVAE):
         self.config = config
         size = (shape.n_perturbations, config.n_latent)
         self.mask_logits = nn.Parameter(torch.full(size, config.mask_init))
-        self.shift = nn.Parameter(torch.zeros(size))
+        self.embedding_location = nn.Parameter(torch.zeros(size))
         self.register_buffer("prior_b", torch.tensor(1 / config.mask_prior - 1), persistent=False)
         # starts at the best q(π) for the masks as they start
         on = torch.sigmoid(self.mask_logits.detach()).sum(-1)
@@ -73,7 +73,7 @@ class SVAEPlus(PerturbationVAE):
             "mask": self._mask_kl(rate).sum().expand(n_particles),
             "mask_rate": kl_divergence(rate, prior).sum().expand(n_particles),
         }
-        return {"effect": mask * self.shift, "mask": mask}, kl
+        return {"effect": mask * self.embedding_location, "mask": mask}, kl
 
     def _mask_kl(self, rate: Beta) -> Tensor:
         """``E_q(π) KL(q(m_t) ‖ Bernoulli(π_t))``, ``(T, D)``, closed form.
