@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cradle.data.dosage import (
+    Design,
     canonical,
     dosage_rows,
     genes_of,
@@ -107,3 +108,34 @@ def test_names_of_the_control(name: str) -> None:
 @pytest.mark.parametrize("name", ["NT5E", "NTF3", "CTRL1X", "KLF1", "CONTROLLED", "", "targeting"])
 def test_names_of_genes_are_no_control(name: str) -> None:
     assert not is_control(name)
+
+
+TRAINED = ["control", "A", "B", "A+B", "C+D"]
+
+
+def test_an_additive_design_has_a_column_a_gene() -> None:
+    design = Design.of(TRAINED, additive=True)
+    assert design.columns == ("A", "B", "C", "D")
+    np.testing.assert_array_equal(
+        design.rows(["control", "A+B", "A+D"]), [[0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]]
+    )
+    assert design.parse("d, a") == "A+D"
+
+
+def test_a_one_hot_design_has_a_column_a_treatment() -> None:
+    design = Design.of(TRAINED, additive=False)
+    assert design.columns == ("A", "A+B", "B", "C+D")
+    rows = design.rows(["A+B", "control", "A"])
+    np.testing.assert_array_equal(rows, [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
+    assert rows.dtype == np.float32
+    assert design.parse("b+a") == "A+B"
+
+
+@pytest.mark.parametrize("label", ["A+D", "C", "A+B+C"])
+def test_a_one_hot_design_refuses_what_was_no_treatment(label: str) -> None:
+    design = Design.of(TRAINED, additive=False)
+    assert not design.expresses(label)
+    assert design.expresses("control")
+    for ask in (design.parse, lambda label: design.rows([label])):
+        with pytest.raises(InputError, match="not trained on"):
+            ask(label)

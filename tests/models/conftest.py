@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from cradle.batches import CellBatch, Conditions, Counterparts, DataShape
+from cradle.fitting import fit
 from cradle.models.registry import MODELS
+from cradle.runs import Run
 
 NETWORKS = [name for name, row in MODELS.items() if row.generates]
 SMALL = {"n_latent": 4, "n_hidden": 8, "mask_prior": 0.3}
@@ -39,3 +41,11 @@ def any_network(request, shape):
     torch.manual_seed(0)
     row = MODELS[request.param]
     return row.network(shape, row.config(SMALL))
+
+
+@pytest.fixture(scope="session", params=NETWORKS)
+def any_run(request, _small_screen, tmp_path_factory) -> Run:
+    """A run of each network, six epochs on the small screen."""
+    settings = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 3e-3}
+    out = tmp_path_factory.mktemp("networks") / request.param
+    return fit(_small_screen.copy(), request.param, settings, out=out, epochs=6)

@@ -37,6 +37,58 @@ def test_control_mean_is_no_change(train):
     assert _effect("control_mean", train, "A+B") == [0.0, 0.0]
 
 
+@pytest.fixture
+def measured() -> TrainMeans:
+    """Perturbed genes that are measured themselves: what the linear baseline needs."""
+    means = np.array([[3.0, 1.0], [1.0, 5.0], [1.0, 1.0]])
+    return TrainMeans(("x", "y", "control"), GENES, means)
+
+
+def test_linear_by_hand(measured):
+    """Two genes have one component, so every matrix of G K Pᵀ + b is a number or a sign.
+
+    The profiles, centred over genes, are (1, −1), (−2, 2), (0, 0), so G = ±√5·(1, −1)ᵀ and
+    P = G for x and y, 0 for control. Effects: x (2, 0), y (0, 4), control (0, 0), whose mean is
+    b = (2/3, 4/3). Gᵀ(Y − b) = ±√5·(2 + 2/3, −4 + 2/3, 2/3) = ±√5·(8, −10, 2)/3, times P:
+    5·(8 + 10)/3 = 30. K = 30 / (10 + 0.1)².
+    """
+    k = 30 / 10.1**2
+    b = np.array([2 / 3, 4 / 3])
+    step = 5 * k * np.array([1.0, -1.0])
+    assert _effect("linear", measured, "x") == pytest.approx((b + step).tolist())
+    assert _effect("linear", measured, "y") == pytest.approx((b - step).tolist())
+    # the embeddings of the genes add up; here they cancel
+    assert _effect("linear", measured, "x+y") == pytest.approx(b.tolist())
+
+
+def test_linear_predicts_a_measured_gene_that_was_never_perturbed():
+    rng = np.random.default_rng(0)
+    genes = tuple(f"g{i:02}" for i in range(30))
+    train = TrainMeans((*genes[:12], "control"), genes, rng.normal(3, 1, (13, 30)))
+    effects = fit_baseline("linear", train).treatment_effects(["g20", "g00+g20", "never"])
+    assert effects.applicable == ("g20", "g00+g20")
+    assert np.abs(effects.mean[0] - effects.mean[1]).max() > 1e-6
+
+
+def test_linear_recovers_a_low_rank_law():
+    """Effects that are G K Pᵀ + b come back, up to the ridge, also for a gene left out."""
+    rng = np.random.default_rng(1)
+    genes = tuple(f"g{i:03}" for i in range(200))
+    control, programs = rng.normal(3, 1, 200), rng.normal(0, 3, (200, 3))
+    law = rng.normal(0, 1, (3, 3))
+    effect = 0.1 * programs @ law @ programs.T  # (genes, perturbed genes)
+    means = np.vstack([control + effect[:, :60].T, control])
+    fitted = fit_baseline("linear", TrainMeans((*genes[:60], "control"), genes, means))
+    told = fitted.treatment_effects(genes[60:120]).mean
+    assert np.corrcoef(told.ravel(), effect[:, 60:120].T.ravel())[0, 1] > 0.95
+
+
+def test_linear_needs_a_perturbed_gene_that_is_measured(train):
+    """A and B are no measured genes: nothing can be learned, nothing is answered."""
+    answered = fit_baseline("linear", train).treatment_effects(["A", "x", "control"]).applicable
+    assert answered == ("control",)
+
+
 @pytest.mark.parametrize("name", ["additive", "matching_mean"])
 def test_a_single_is_its_own_training_effect(train, name):
     assert _effect(name, train, "B") == [0.0, 4.0]
@@ -64,7 +116,13 @@ def test_a_combination_seen_in_training_is_still_the_sum_of_its_singles(train):
 def test_the_control_row_may_stand_anywhere(train):
     turned = TrainMeans(train.labels[::-1], GENES, train.means[::-1])
     for name in BASELINES:
-        assert _effect(name, turned, "A+B") == pytest.approx(_effect(name, train, "A+B"))
+        found = _effect(name, turned, "A+B")
+        assert found == pytest.approx(_effect(name, train, "A+B"), nan_ok=True)
+
+
+def test_linear_does_not_depend_on_the_order_of_labels(measured):
+    turned = TrainMeans(measured.labels[::-1], GENES, measured.means[::-1])
+    assert _effect("linear", turned, "y") == pytest.approx(_effect("linear", measured, "y"))
 
 
 def test_answers_follow_the_query(train):

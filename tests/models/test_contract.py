@@ -1,12 +1,19 @@
 """What every network of the registry keeps, whatever its latent variables are."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
 
 from cradle.batches import CellBatch, Conditions
+from cradle.data.dosage import genes_of
+from cradle.errors import InputError
 from cradle.models.base import Plate
 from cradle.models.registry import MODELS, model_spec
 from cradle.objectives import evidence_lower_bound
+from cradle.runs import Run, load_weights, write_tensors
 
 
 def test_objective_is_finite_and_a_gradient_reaches_every_parameter(any_network, batch):
@@ -83,8 +90,6 @@ def test_global_kl_counts_once_over_a_whole_epoch(any_network, batch):
 
 
 def test_weights_survive_a_round_trip(any_network, batch, shape, tmp_path):
-    from cradle.runs import load_weights, write_tensors
-
     row = next(r for r in MODELS.values() if r.generates and r.network is type(any_network))
     write_tensors(tmp_path / "w.safetensors", any_network.state_dict())
     copy = row.network(shape, any_network.config)
@@ -99,6 +104,99 @@ def test_weights_survive_a_round_trip(any_network, batch, shape, tmp_path):
 def test_batch_without_counterparts_has_no_penalty(any_network, batch):
     bare = CellBatch(batch.counts, batch.conditions)
     assert evidence_lower_bound(any_network, bare, n_train=5).penalties == {}
+
+
+def test_basal_states_follow_the_prior_of_the_cell(any_network, batch):
+    """Mean and spread of draws are those of ``cell_prior``, which KL and generation share."""
+    latents, _ = any_network.global_posterior(1, torch.Generator().manual_seed(1))
+    prior = any_network.cell_prior(batch.conditions, latents)
+    noise = torch.randn(20_000, 5, 4, generator=torch.Generator().manual_seed(2))
+    drawn = any_network.sample_basal(noise, batch.conditions, latents)
+    location, scale = (value.expand(1, 5, 4)[0] for value in (prior.loc, prior.scale))
+    torch.testing.assert_close(drawn.mean(0), location, atol=0.04, rtol=0)
+    torch.testing.assert_close(drawn.std(0), scale, atol=0.04, rtol=0)
+
+
+def test_training_improves_the_bound(any_run):
+    elbo = any_run.history["val_elbo"]
+    assert elbo.iloc[-1] > elbo.iloc[0]
+
+
+def _measured_pair(run):
+    table = run.perturbations
+    trained = table[(table["n_train"] > 0) & table["perturbation"].str.contains("+", regex=False)]
+    return trained["perturbation"].iloc[0]
+
+
+def test_a_run_read_again_says_the_same(any_run):
+    """Through the directory, not through memory: weights, statistics, design."""
+    label = _measured_pair(any_run)
+    first, again = (Run.load(any_run.path).predictor() for _ in range(2))
+    np.testing.assert_array_equal(
+        first.generate(label, 40, seed=3).X.toarray(), again.generate(label, 40, seed=3).X.toarray()
+    )
+    stored = any_run.predicted_effects.rows([label]).mean
+    np.testing.assert_allclose(again.treatment_effects([label]).mean, stored, atol=1e-5)
+
+
+def test_the_order_of_genes_in_a_combination_does_not_matter(any_run):
+    predictor, label = any_run.predictor(), _measured_pair(any_run)
+    turned = "+".join(reversed(genes_of(label)))
+    assert turned != label
+    one, other = (predictor.generate(query, 30, seed=1) for query in (label, turned))
+    assert set(other.obs["perturbation"]) == {label}
+    np.testing.assert_array_equal(one.X.toarray(), other.X.toarray())
+
+
+def test_an_unseen_combination_is_answered_or_refused_before_anything_is_drawn(any_run):
+    predictor, (pair,) = any_run.predictor(), any_run.held_out[:1]
+    assert all(gene in any_run.perturbed_genes for gene in genes_of(pair))
+    if any_run.spec.combinations:
+        assert predictor.generate(pair, 5).n_obs == 5
+        assert pair in any_run.predicted_effects.applicable
+        assert any_run.metrics["test"]["n_perturbations"] == len(any_run.held_out)
+        return
+    for ask in (lambda: predictor.generate(pair, 5), lambda: predictor.treatment_effects([pair])):
+        with pytest.raises(InputError, match="not trained on"):
+            ask()
+    # not applicable is said, and is not a score
+    assert any_run.metrics["test"] is None
+    assert any_run.metrics["record"]["not_applicable"]["test"] == list(any_run.held_out)
+    assert np.isnan(any_run.predicted_effects.rows([pair]).mean).all()
+    assert any_run.metrics["floor"]["additive"]["test"]["ate_rho"] is not None
+    assert any_run.metrics["train"]["ate_rho"] is not None
+
+
+def test_a_gene_never_seen_is_refused(any_run):
+    with pytest.raises(InputError, match="not known"):
+        any_run.predictor().generate("NOSUCHGENE", 5)
+
+
+def test_an_artifact_is_switched_where_there_is_one(any_run):
+    predictor = any_run.predictor()
+    if any_run.spec.artifact:
+        assert predictor.generate("control", 4, artifact="twins").n_obs == 8
+    else:
+        with pytest.raises(InputError, match="no artifact"):
+            predictor.generate("control", 4, artifact="on")
+
+
+def test_intervals_are_those_of_shared_variables(any_run):
+    """A model without a variable shared between cells has no posterior over effects."""
+    effects = any_run.predicted_effects
+    shared = set(any_run.predictor().model.plates.values()) != {Plate.CELL}
+    assert (effects.lower is not None) == shared
+    if shared:
+        answered = effects.rows(effects.applicable)
+        assert (answered.upper > answered.lower).mean() > 0.99
+
+
+def test_the_registry_loads_no_network():
+    """Pages name every model; torch costs a second that they need not pay."""
+    code = "import sys; import cradle.models.registry as r; r.MODELS['cradle_vae'].generates; "
+    code += "print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("name", ["cradle", "cradle-vae", ""])
