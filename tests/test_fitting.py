@@ -73,10 +73,64 @@ def test_changing_held_out_cells_changes_nothing_that_is_fitted(screen, tmp_path
     assert weights[0] == weights[1]
 
 
-def test_passing_trains_on_passing_cells_only(screen, tmp_path):
-    run = fit(screen, "cradle_vae", QUICK, out=tmp_path / "run", epochs=1, train_cells="passing")
-    assert (run.library_sizes["artifact"] == 0).all()
-    assert run.passing_only
+@pytest.fixture(scope="module")
+def passing(_small_screen, tmp_path_factory):
+    """As ``run``, of QC-passing cells alone."""
+    out = tmp_path_factory.mktemp("runs") / "passing"
+    return fit(_small_screen.copy(), "cradle_vae", QUICK, out=out, epochs=3, train_cells="passing")
+
+
+def test_passing_trains_on_passing_cells_only(run, passing, screen):
+    assert passing.passing_only
+    assert (passing.library_sizes["artifact"] == 0).all()
+    cells = prepare(screen).adata.obs
+    kept = (cells["split"] == "train") & ~cells["qc_fail"]
+    assert 0 < kept.sum() < (cells["split"] == "train").sum()
+    assert len(passing.library_sizes) == kept.sum()
+    # the encoder's statistics are of those cells, so no failed cell reached the network
+    assert (passing.gene_table["log1p_mean"] != run.gene_table["log1p_mean"]).any()
+    assert (passing.perturbations["n_fail_train"] == 0).all()
+    assert (passing.perturbations["n_counterparts"] == 0).all()
+
+
+def test_passing_keeps_split_and_thresholds_of_all_cells(run, passing):
+    """What counts as a failure is decided by all training cells, or nothing would fail."""
+    assert passing.thresholds.to_json() == run.thresholds.to_json()
+    pd.testing.assert_series_equal(passing.split, run.split)
+
+
+def test_passing_is_evaluated_on_all_cells(run, passing):
+    ours, theirs = passing.metrics, run.metrics
+    assert ours["record"]["side"] == "all"
+    assert ours["record"]["baselines_trained_on"] == "QC-passing train cells"
+    for split in ("test", "val", "train"):
+        # the observed side is the same, so is its ceiling
+        assert ours["ceiling"][split] == theirs["ceiling"][split]
+        assert ours[split]["qcpr"]["3"]["observed"] == theirs[split]["qcpr"]["3"]["observed"]
+        assert ours[split]["qcpr"]["3"]["observed_n"] == theirs[split]["qcpr"]["3"]["observed_n"]
+    assert ours["floor"]["additive"]["test"] != theirs["floor"]["additive"]["test"]
+
+
+def test_passing_has_no_artifact_to_switch(passing, screen):
+    predictor = passing.predictor()
+    for ask in (
+        lambda: predictor.generate("control", 3, artifact="on"),
+        lambda: predictor.generate("control", 3, artifact="twins"),
+        lambda: predictor.treatment_effects(["control"], artifact="on"),
+        lambda: predictor.counterfactual(prepare(screen).adata[:3]),
+    ):
+        with pytest.raises(InputError, match="passing cells only"):
+            ask()
+    assert predictor.generate("control", 3).n_obs == 3
+
+
+def test_baselines_can_learn_from_passing_cells(screen, tmp_path):
+    run = fit(screen, "additive", out=tmp_path / "run", train_cells="passing")
+    pooled = run.moments.pool(splits=["train"], passing_only=True)
+    means = dict(zip(pooled.labels, pooled.mean, strict=True))
+    single = next(label for label in pooled.labels if label != "control" and "+" not in label)
+    found = run.predictor().treatment_effects([single]).mean[0]
+    np.testing.assert_allclose(found, means[single] - means["control"])
 
 
 def test_cell_names_that_look_like_numbers(screen, tmp_path):

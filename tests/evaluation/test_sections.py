@@ -45,6 +45,28 @@ def test_a_gene_never_seen_is_listed_and_not_scored(cells):
     assert "C" not in model_scores(scoring)["train"]["per_perturbation"]
 
 
+def test_what_a_model_cannot_express_is_named_and_not_scored(scoring):
+    """The model's rows and the baselines' rows stand side by side, never mixed."""
+    told = scoring.predicted.rows(["A", "B", "C"]).extended(["A", "B", "A+B", "C"])
+    part = replace(scoring, predicted=told)
+    assert part.scored("test") == ["A+B"]
+    assert part.answered("test") == []
+    assert part.answered("all") == ["A", "B", "C"]
+    assert record(part)["not_applicable"] == {"test": ["A+B"], "all": ["A+B"]}
+    assert "not_applicable" in record(scoring)
+    assert record(scoring)["not_applicable"] == {}
+    scores = model_scores(part)
+    assert scores["test"] is None
+    assert scores["all"]["n_perturbations"] == 3
+    rules = floor(part)["additive"]
+    assert rules["test"]["n_perturbations"] == 1
+    assert "on_model_rows" not in rules["test"]
+    assert rules["all"]["n_perturbations"] == 4
+    assert rules["all"]["on_model_rows"]["n_perturbations"] == 3
+    assert coverages(part)["test"] is None
+    assert ceilings(part)["test"] is not None
+
+
 def test_the_observed_effects_themselves_score_one_on_all_cells(scoring):
     found = model_scores(scoring)
     assert found["all"]["ate_r2"] == pytest.approx(1.0)

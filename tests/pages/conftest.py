@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cradle.data import catalogue
+from cradle.data.sources import load
 from cradle.files import write_h5ad
 from cradle.fitting import fit
 from cradle.simulation import SimulationConfig, simulate
@@ -47,6 +48,22 @@ def demo(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield shipped
     st.cache_resource.clear()
     st.cache_data.clear()
+
+
+@pytest.fixture(scope="session")
+def _one_hot(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    screen = load(shipped / "demo.h5ad")
+    runs = tmp_path_factory.mktemp("one_hot")
+    settings = {"n_latent": 4, "n_hidden": 16}
+    fit(screen, "svae_plus", settings, out=runs / "demo", epochs=2)
+    return runs
+
+
+@pytest.fixture
+def one_hot(demo: Path, _one_hot: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of a model that has no artifact and to which unseen pairs are not applicable."""
+    monkeypatch.setattr(library, "SHIPPED_RUNS", _one_hot)
+    return _one_hot / "demo"
 
 
 @pytest.fixture

@@ -47,6 +47,31 @@ def test_run_without_cells_shows_what_it_stored(no_cells: Path, open_page: Open,
         assert any("not on this machine" in box.value for box in app.info)
 
 
+@pytest.mark.parametrize("page", NAMES)
+def test_a_model_without_artifact_and_pairs_draws_every_page(
+    one_hot: Path, open_page: Open, page: str
+) -> None:
+    app = open_page(page)
+    assert not [box for box in _boxes(app) if FAILED in box or "What to do" in box]
+
+
+def test_what_does_not_apply_is_said_and_not_offered(one_hot: Path, open_page: Open) -> None:
+    from cradle.runs import Run
+
+    (pair,) = Run.load(one_hot).held_out[:1]
+    effects = open_page("treatment_effects")
+    assert any("Not applicable" in text.value and pair in text.value for text in effects.caption)
+    assert "test" not in effects.selectbox(key="split").options
+    generate = open_page("generate")
+    offered = generate.selectbox(key="treatment").options
+    assert pair not in offered
+    assert any("+" in label for label in offered)  # a measured pair is a treatment
+    generate.selectbox(key="treatment").set_value(next(x for x in offered if "+" in x))
+    generate.button(key="FormSubmitter:query_form-Generate").click().run()
+    assert not [box for box in _boxes(generate) if FAILED in box or "What to do" in box]
+    assert generate.segmented_control(key="artifact").options == ["off"]
+
+
 @pytest.mark.parametrize("page", [name for name in NAMES if name != "methods"])
 def test_broken_run_is_named_and_nothing_is_raised(
     broken: Path, open_page: Open, page: str
