@@ -19,7 +19,6 @@ from cradle.models.base import PerturbationVAE
 from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
 
-
 #: Parameters that stand for a perturbation themselves, of whichever model has them.
 TRAVELS_FAR = ("mask_logits", "embedding_location")
 

@@ -35,6 +35,11 @@ def test_every_switch_of_the_reference_preset_is_explained():
     assert explained == set(MODELS["cradle_vae_reference"].settings)
 
 
+def test_every_model_is_explained():
+    named = " ".join(row[0] for row in table_rows("model")).replace("`…", "`cradle_vae")
+    assert set(re.findall(r"`(\w+)`", named)) == set(MODELS)
+
+
 def test_linked_files_and_pictures_exist():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert [link for link in links if not (ROOT / link).exists()] == []
