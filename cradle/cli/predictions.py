@@ -162,7 +162,7 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
 
 def _scores(report: dict[str, Any]) -> str:
     """The scores of each split beside the floor and the ceiling."""
-    columns = ("ate_rho", "ate_r2", "jaccard_50")
+    columns = ("ate_rho", "ate_r2", "jaccard_50", "n_perturbations")
     named = {split: report.get(split) for split in ("test", "val", "train", "all")}
     for baseline, splits in (report.get("floor") or {}).items():
         named[f"floor: {baseline}, test"] = splits.get("test")

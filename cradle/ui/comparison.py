@@ -163,7 +163,8 @@ def points(terms: Terms, predicted: str = MODEL) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=48, show_spinner="Scoring …")
 def score_rows(terms: Terms, with_targets: bool) -> pd.DataFrame:
-    """Scores of the model between floor and ceiling, one row each.
+    """Scores of the model between floor and ceiling, one row each, with the `perturbations` it
+    is over: rules that do not apply to all of them are not comparable.
 
     Parameters
     ----------
@@ -182,7 +183,12 @@ def score_rows(terms: Terms, with_targets: bool) -> pd.DataFrame:
         chosen = scores if with_targets or scores is None else scores.get("without_targets")
         return {name: (chosen or {}).get(name) for name in EFFECT_METRICS}
 
-    table = pd.DataFrame([{"who": who, **values(scores)} for who, scores in rows.items()])
+    table = pd.DataFrame(
+        [
+            {"who": who, "perturbations": (scores or {}).get("n_perturbations"), **values(scores)}
+            for who, scores in rows.items()
+        ]
+    )
     table = table.astype(dict.fromkeys(EFFECT_METRICS, float))
     return table.dropna(how="all", subset=list(EFFECT_METRICS), ignore_index=True)
 

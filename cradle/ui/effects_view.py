@@ -114,7 +114,9 @@ def scatter(view: View) -> str | None:
     if view.baseline is not None:
         others = comparison.points(view.terms, view.baseline)
         others = others[others["row"].isin(shown["row"])].dropna(subset=["predicted"])
-    scores = comparison.score_rows(view.terms, view.targets).set_index("who")["ate_rho"]
+    rows = comparison.score_rows(view.terms, view.targets).set_index("who")
+    n = rows["perturbations"]
+    scores = rows["ate_rho"][n == n[comparison.MODEL]]  # rules on fewer do not compare
     rho = scores[comparison.MODEL]
     safe = {name: safe_labels(shown[name]) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
@@ -148,7 +150,12 @@ def score_table(run: Run, view: View) -> None:
     st.subheader("Between floor and ceiling")
     st.dataframe(
         table, hide_index=True, placeholder="–", key="scores",
-        column_config={"who": st.column_config.TextColumn("", width="medium")} | {
+        column_config={
+            "who": st.column_config.TextColumn("", width="medium"),
+            "perturbations": st.column_config.NumberColumn(
+                help="Rules that do not apply to every perturbation are scored on fewer, and then "
+                "not comparable with the model."),
+        } | {
             name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
                                                 help=METRICS[name].explanation)
             for name in EFFECT_METRICS},

@@ -62,6 +62,10 @@ def test_what_does_not_apply_is_said_and_not_offered(one_hot: Path, open_page: O
     effects = open_page("treatment_effects")
     assert any("Not applicable" in text.value and pair in text.value for text in effects.caption)
     assert effects.selectbox(key="split").options == ["val", "train", "all cells"]
+    scores = next(d.value for d in effects.dataframe if "who" in d.value).set_index("who")
+    run = Run.load(one_hot)
+    assert scores.loc[run.name, "perturbations"] == run.metrics["val"]["n_perturbations"]
+    assert scores.loc["floor: Additive", "perturbations"] <= scores.loc[run.name, "perturbations"]
     generate = open_page("generate")
     offered = generate.selectbox(key="treatment").options
     assert pair not in offered
