@@ -81,12 +81,18 @@ def test_names_in_the_effects_table_cannot_run_as_formulas(cli, run_folder, tmp_
     from cradle.evaluation import report
 
     names = {"perturbation": ["=A1", "+B"], "gene": ["@SUM(A1)", "-C"]}
-    table = pd.DataFrame({**names, "observed": [-0.5, 1.0]})
+    table = pd.DataFrame({**names, "observed": [-0.5, 1.0], "predicted": [0.0, None]})
     monkeypatch.setattr(report, "effect_table", lambda run: table)
     outcome = cli("effects", run_folder, "--out", tmp_path / "effects.csv", "--json")
     assert outcome.code == 0, outcome.err
     lines = (tmp_path / "effects.csv").read_text().splitlines()
-    assert lines == ["perturbation,gene,observed", "'=A1,'@SUM(A1),-0.5", "'+B,'-C,1.0"]
+    assert lines == [
+        "perturbation,gene,observed,predicted",
+        "'=A1,'@SUM(A1),-0.5,0.0",
+        "'+B,'-C,1.0,",
+    ]
+    # a prediction that is not there is named, not left for the reader to find
+    assert outcome.json["not_applicable"] == ["+B"]
 
 
 def test_evaluate_prints_the_agreed_form(cli, run_folder):
