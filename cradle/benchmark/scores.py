@@ -46,7 +46,7 @@ def score_rows(run: Run, adata: AnnData, record: JSON) -> pd.DataFrame:
         *_cost(run, record),
         *failure_rates(run, adata),
     ]
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(COLUMNS[:3])
     return table.assign(value=table["value"].astype(float))
 
 
@@ -93,12 +93,13 @@ def _effects(model: str, report: JSON) -> Iterator[Row]:
 def _field(model: str, field: JSON) -> Iterator[Row]:
     for level in ("mean_level", "distributional"):
         found = field.get(level) or {}
-        parts = {
-            **found.get("floor", {}),
-            **{name: found.get(name) for name in ("replicate", "ceiling")},
-            model: found.get("model"),
-        }
-        for name, part in parts.items():
+        # a baseline that is a run of its own has cells in the floor only: what is first counts
+        parts = [
+            (model, found.get("model")),
+            *found.get("floor", {}).items(),
+            *((name, found.get(name)) for name in ("replicate", "ceiling")),
+        ]
+        for name, part in parts:
             for split in SPLITS:
                 section = (part or {}).get(split) or {}
                 for metric in FIELD_METRICS:

@@ -74,6 +74,15 @@ def test_floor_replicate_and_ceiling_carry_the_field_metrics_too(table):
         assert set(FIELD_METRICS) - {"centroid_rank"} <= there
 
 
+def test_a_baseline_run_has_the_cells_of_its_floor(sweep):
+    own = pd.read_csv(sweep.path(sweep.plans[1]) / "scores.csv")
+    section = Run.load(sweep.path(sweep.plans[1])).metrics["field"]["distributional"]
+    assert section["model"] is None
+    expected = section["floor"]["additive"]["test"]["mmd"]
+    assert _value(own, "additive", "test", "mmd") == pytest.approx(expected)
+    assert np.isfinite(_value(own, "additive", "test", "e_distance"))
+
+
 def test_time_and_memory_are_those_of_the_fit(sweep, table):
     record = json.loads((sweep.path(sweep.plans[1]) / RECORD).read_text())
     assert _value(table, "additive", "all", "peak_mb") == record["peak_mb"] > 50
