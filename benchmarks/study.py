@@ -1,167 +1,217 @@
-"""Fit models over seeds and keep every score: the source of the tables in ``assets/benchmarks``.
+"""The studies behind the committed tables: lists of runs for ``python -m cradle benchmark``.
 
     python -m benchmarks.study norman_subset --seeds 0,1,2
-    python -m benchmarks.study simulated --seeds 0,1,2
+    python -m benchmarks.study norman_subset_rotation --models cradle_vae,sams_vae --seeds 0
+    python -m benchmarks.study papalexi --mad 3 --train-cells all,passing
+    python -m benchmarks.study simulated --models cradle_vae
+    python -m benchmarks.study simulated --name simulated_unseen --seeds 101 \\
+        --n-cells 3000 --n-genes 1200
     python -m benchmarks.study semi_synthetic --base pbmc3k_raw.h5ad --seeds 0,1,2
 
-Each dataset gets ``table.csv`` in long form (dataset, fold, model, train_cells, seed, qc_mad,
-split, metric, value). A row that is there already is not computed again.
+Each study has ``assets/benchmarks/<name>/table.csv`` in long form (dataset, fold, model,
+train_cells, seed, qc_mad, split, metric, value) and ``table.md``. Rows are added, never replaced:
+a run whose rows are there is not fitted again. By default every model, seeds 0 to 4, thresholds 3,
+4 and 5 MAD, all training cells. The run directories stay in ``--work`` (``runs/benchmarks`` by
+default), so an interrupted study goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
+import os
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 
-from cradle.files import write_frame
+from cradle.errors import InputError
+from cradle.files import write_frame, write_text
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
-    from cradle.runs import Run
+    from cradle.benchmark.plan import Fold, RunPlan
 
 ROOT = Path(__file__).resolve().parent.parent
+TABLES = ROOT / "assets" / "benchmarks"
 NORMAN_PAIRS = (
     "KLF1+MAP2K6", "KLF1+TGFBR2", "MAP2K3+MAP2K6", "MAP2K3+SLC38A2", "MAPK1+TGFBR2",
 )  # fmt: skip
-KEYS = ["dataset", "fold", "model", "train_cells", "seed", "qc_mad", "split", "metric"]
-EFFECT_METRICS = ("ate_rho", "ate_r2", "jaccard_50", "jaccard_20", "sign_accuracy")
+SIZES = ("n_cells", "n_genes", "n_perturbations", "n_pairs")
 
 
-def screen(dataset: str, seed: int, base: str | None, sizes: dict[str, int]) -> AnnData:
-    """Dataset of one seed; simulated screens are drawn anew for each."""
+@dataclass(frozen=True)
+class Study:
+    """Where the cells come from and what is held out.
+
+    Parameters
+    ----------
+    source
+        Catalogue name; or simulated anew for each seed, which then splits it too.
+    held_out
+        ``drawn`` by the seed of the split, the five ``pairs``, or a ``rotation`` over every pair.
+    seeds, sizes
+        Unless others are given.
+    """
+
+    source: str
+    held_out: Literal["drawn", "pairs", "rotation"] = "drawn"
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether each seed has a screen of its own."""
+        return self.source in ("simulated", "semi_synthetic")
+
+
+STUDIES = {
+    "simulated": Study("simulated"),
+    # screens that no setting was chosen on
+    "simulated_unseen": Study(
+        "simulated", seeds=(101, 102, 103, 104, 105), sizes={"n_cells": 3000, "n_genes": 1200}
+    ),
+    "semi_synthetic": Study("semi_synthetic"),
+    "norman_subset": Study("norman_subset", "pairs"),
+    "norman_subset_rotation": Study("norman_subset", "rotation"),
+    "papalexi": Study("papalexi"),
+}
+
+
+def default_models() -> tuple[str, ...]:
+    """Every model that the floor of a run does not hold already."""
+    from cradle.models.baselines import BASELINES
+    from cradle.models.registry import MODELS
+
+    return tuple(name for name in MODELS if name not in BASELINES)
+
+
+def folds_of(study: Study, labels: set[str]) -> tuple[Fold, ...]:
+    """What is held out, together or in turn."""
+    from cradle.benchmark.plan import Fold, rotation
+
+    if study.held_out == "rotation":
+        return rotation(labels)
+    return (Fold("0", NORMAN_PAIRS if study.held_out == "pairs" else None),)
+
+
+def carry_out(arguments: argparse.Namespace) -> pd.DataFrame:
+    """Fit what is missing from the table, dataset by dataset; returns the whole table."""
+    from cradle.benchmark.plan import plan_runs
+    from cradle.benchmark.sweep import Sweep, run_sweep, write_tables
     from cradle.data.sources import load
-    from cradle.simulation import SimulationConfig, semi_synthetic, simulate
 
-    if dataset == "simulated":
-        return simulate(SimulationConfig(seed=seed, **sizes))
-    if dataset == "semi_synthetic":
-        if base is None:
-            raise SystemExit("semi_synthetic needs --base FILE.h5ad")
-        cells = load(base, require_labels=False)
-        sizes = {"n_cells": cells.n_obs, **sizes}
-        return semi_synthetic(cells, SimulationConfig(seed=seed, **sizes))
-    return load(dataset)
-
-
-def scores(run: Run, adata: AnnData) -> pd.DataFrame:
-    """Every score of a run as rows split, metric, value, model; floors and ceiling among them."""
-    report = run.metrics or {}
-    rows = []
-    for split in ("test", "val", "train", "all"):
-        for name, part in {
-            run.model_name: report, "replicate": report["replicate"],
-            "ceiling": report["ceiling"], **report["floor"],
-        }.items():  # fmt: skip
-            section = part.get(split) or {}
-            rows += [(name, split, m, section[m]) for m in EFFECT_METRICS if m in section]
-        for mad, found in ((report.get(split) or {}).get("qcpr") or {}).items():
-            rows += [
-                (run.model_name, split, f"qcpr_{mad}", found.get("rate")),
-                ("observed", split, f"qcpr_{mad}", found.get("observed")),
-            ]
-        for criterion, found in ((report.get(split) or {}).get("wasserstein") or {}).items():
-            if isinstance(found, dict):
-                value = found.get("in_mads")
-                rows.append((run.model_name, split, f"wasserstein_{criterion}", value))
-    for metric, value in (report.get("truth") or {}).items():
-        if isinstance(value, float):
-            rows.append((run.model_name, "all", metric, value))
-        if metric == "clean_pass_rate":
-            rows += [("clean cells", "all", f"qcpr_{mad}", rate) for mad, rate in value.items()]
-    rows.append((run.model_name, "all", "seconds", run.provenance["seconds"]))
-    rows += failure_rates(run, adata)
-    return pd.DataFrame(rows, columns=["model", "split", "metric", "value"])
-
-
-def failure_rates(run: Run, adata: AnnData, n_cells: int = 100) -> list[tuple[Any, ...]]:
-    """Share failing each generable criterion: artifact on, beside observed QC-failed cells."""
-    from cradle.data.qc import judge_generated
-    from cradle.evaluation.report import cells_of_run
-
-    if not run.spec.artifact or not (run.library_sizes["artifact"] == 1).any():
-        return []
-    cells = cells_of_run(run, adata)
-    judged = judge_generated(cells, run.thresholds)[cells.obs["qc_fail"].to_numpy()]
-    predictor = run.predictor()
-    labels = run.perturbations.query("n_train > 0")["perturbation"]
-    generated = pd.concat(
-        [predictor.generate(q, n_cells, artifact="on", seed=i).obs for i, q in enumerate(labels)]
-    )
-    return [
-        (model, "all", f"fails_{criterion}", float(np.nanmean(table[f"fails_{criterion}"])))
-        for criterion in run.thresholds.generable
-        for model, table in ((f"{run.model_name} artifact on", generated),
-                             ("observed failed", judged))
-    ]  # fmt: skip
-
-
-def study(arguments: argparse.Namespace) -> pd.DataFrame:
-    """Fit what is missing from the table, row by row; returns the whole table."""
-    from cradle.fitting import fit
-
-    name = arguments.name or arguments.dataset
-    path = ROOT / "assets" / "benchmarks" / name / "table.csv"
-    table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=[*KEYS, "value"])
-    sizes = {
-        key: value
-        for key in ("n_cells", "n_genes", "n_perturbations", "n_pairs")
-        if (value := getattr(arguments, key)) is not None
-    }
-    for seed in arguments.seeds:
-        for model in arguments.models:
-            there = table[(table["seed"] == seed) & (table["qc_mad"] == arguments.mad)]
-            if model in set(there["model"]):
-                continue
-            adata = screen(arguments.dataset, seed, arguments.base, sizes)
-            folder = Path(tempfile.mkdtemp())
-            simulated = arguments.dataset in ("simulated", "semi_synthetic")
-            run = fit(
-                adata,
-                model,
-                out=folder / "run",
-                mad=arguments.mad,
-                seed=seed,
-                split_seed=seed if simulated else arguments.split_seed,
-                test_combinations=NORMAN_PAIRS if name.startswith("norman_subset") else None,
-            )
-            found = scores(run, adata).assign(
-                dataset=name, fold=0, train_cells="all", seed=seed, qc_mad=arguments.mad
-            )
-            known = there["model"].unique()
-            fresh = found[~found["model"].isin(known)][[*KEYS, "value"]]
-            table = fresh if table.empty else pd.concat([table, fresh], ignore_index=True)
-            write_frame(path, table)
-            shutil.rmtree(folder)
+    study, name = STUDIES[arguments.study], arguments.name or arguments.study
+    seeds = arguments.seeds or study.seeds
+    table = read_table(name)
+    for group in [(seed,) for seed in seeds] if study.simulated else [seeds]:
+        folder = arguments.work / name / (f"seed{group[0]}" if study.simulated else "all")
+        data = screen(study, folder, group[0], arguments) if study.simulated else study.source
+        adata = load(data)
+        plans = plan_runs(
+            arguments.models or default_models(),
+            seeds=group,
+            mads=arguments.mad,
+            train_cells=arguments.train_cells,
+            folds=folds_of(study, set(adata.obs["perturbation"].astype(str))),
+            split_seed=group[0] if study.simulated else arguments.split_seed,
+            settings=dict(arguments.set),
+            epochs=arguments.epochs,
+        )
+        sweep = Sweep(name, data, missing(plans, table), folder)
+        run_sweep(sweep, adata, lambda line: print(line, file=sys.stderr, flush=True))
+        table = add(name, table, write_tables(sweep))
     return table
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over seeds of the scores that the issue asks for."""
-    groups = table.groupby(["model", "split", "metric"])["value"]
-    return groups.agg(["mean", "std", "count"]).reset_index()
+def screen(study: Study, folder: Path, seed: int, arguments: argparse.Namespace) -> str:
+    """Simulate the screen of a seed; the file."""
+    from cradle.simulation import write_simulation
+
+    if study.source == "semi_synthetic" and arguments.base is None:
+        raise InputError(
+            "There are no cells to implant effects into.",
+            "semi_synthetic without --base.",
+            "Give a file of real cells: --base FILE.h5ad.",
+        )
+    base = arguments.base if study.source == "semi_synthetic" else None
+    given = {key: value for key in SIZES if (value := getattr(arguments, key)) is not None}
+    path = folder / "screen.h5ad"
+    write_simulation(path, {**study.sizes, **given, "seed": seed}, base=base)
+    return str(path)
+
+
+def missing(plans: list[RunPlan], table: pd.DataFrame) -> list[RunPlan]:
+    """Runs without rows in the table."""
+    if table.empty:
+        return plans
+    keys = list(plans[0].key)
+    there = set(table[keys].itertuples(index=False, name=None))
+    return [plan for plan in plans if tuple(plan.key.values()) not in there]
+
+
+def read_table(name: str) -> pd.DataFrame:
+    """The committed table of a study; empty when there is none."""
+    path = TABLES / name / "table.csv"
+    return pd.read_csv(path, dtype={"fold": str}) if path.is_file() else pd.DataFrame()
+
+
+def add(name: str, table: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """Write the table with what is new; a row that is there stays as it is."""
+    from cradle.benchmark.tables import as_markdown, combined
+
+    table = combined([table, fresh])
+    if len(table):
+        write_frame(TABLES / name / "table.csv", table)
+        text = as_markdown(table, f"python -m benchmarks.study {name}")
+        write_text(TABLES / name / "table.md", text)
+    return table
+
+
+def parser() -> argparse.ArgumentParser:
+    """Command line; see the top of the file."""
+    found = argparse.ArgumentParser(
+        prog="python -m benchmarks.study",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("study", choices=STUDIES)
+    found.add_argument("--name", help="folder of the table (default: the study)")
+    found.add_argument("--models", type=listed(str))
+    found.add_argument("--seeds", type=listed(int))
+    found.add_argument("--mad", type=listed(float), default=(3.0, 4.0, 5.0))
+    found.add_argument("--train-cells", type=listed(str), default=("all",))
+    found.add_argument("--split-seed", type=int, default=0)
+    found.add_argument("--epochs", type=int)
+    found.add_argument("--set", action="append", default=[], type=lambda s: s.split("=", 1))
+    found.add_argument("--base")
+    runs = Path(os.environ.get("CRADLE_RUNS_DIR", "runs"))
+    found.add_argument("--work", type=Path, default=runs / "benchmarks")
+    for size in SIZES:
+        found.add_argument(f"--{size.replace('_', '-')}", type=int)
+    return found
+
+
+def listed(kind: type) -> object:
+    """Values separated by commas."""
+
+    def values(text: str) -> tuple[object, ...]:
+        return tuple(kind(part) for part in text.split(","))
+
+    values.__name__ = f"list of {kind.__name__}"
+    return values
 
 
 def main() -> None:
-    """Command line; see the top of the file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dataset")
-    parser.add_argument("--name", help="folder of the table; default: the dataset")
-    parser.add_argument("--models", type=lambda s: s.split(","), default=["cradle_vae"])
-    parser.add_argument("--seeds", type=lambda s: [int(x) for x in s.split(",")], default=[0, 1, 2])
-    parser.add_argument("--split-seed", type=int, default=0)
-    parser.add_argument("--mad", type=float, default=3.0)
-    parser.add_argument("--base")
-    for size in ("n_cells", "n_genes", "n_perturbations", "n_pairs"):
-        parser.add_argument(f"--{size.replace('_', '-')}", type=int)
-    table = study(parser.parse_args())
-    print(summary(table).to_string(index=False, float_format=lambda v: f"{v:.3f}"))
+    """Run the study; exit code 2 when the arguments are at fault."""
+    try:
+        table = carry_out(parser().parse_args())
+    except InputError as error:
+        print(f"{error.what}\n  Found: {error.found}\n  Do: {error.do}", file=sys.stderr)
+        sys.exit(2)
+    columns = ["qc_mad", "train_cells", "model", "split", "metric"]
+    scores = table.groupby(columns)["value"].agg(["mean", "std", "count"]).reset_index()
+    print(scores.to_string(index=False, float_format=lambda v: f"{v:.3f}"))
 
 
 if __name__ == "__main__":

@@ -14,20 +14,18 @@ import pandas as pd
 
 from cradle.data.dosage import Design
 from cradle.data.preparation import Screen, perturbation_table, prepare
-from cradle.data.qc import CRITERIA
 from cradle.data.sources import data_hash
 from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
 from cradle.files import make_folder, write_frame, write_json, write_text
 from cradle.models.registry import ModelSpec, model_spec
-from cradle.runs import DONE, RUN_SCHEMA, WEIGHTS, Run, new_run_path, read_json, write_tensors
+from cradle.run_request import TrainCells, differing, run_request
+from cradle.runs import DONE, WEIGHTS, Run, new_run_path, read_json, write_tensors
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from cradle.training import Progress
-
-TrainCells = Literal["all", "passing"]
 
 
 def fit(
@@ -78,19 +76,18 @@ def fit(
     check_seed(split_seed, "seed of the split")
     settings = {**(config or {}), **({"max_epochs": epochs} if epochs else {})}
     hemoglobin_regex = spec.config(settings).hemoglobin_regex
-    request = {
-        "schema": RUN_SCHEMA,
-        "model": model,
-        "seed": seed,
-        "mad": float(mad),
-        "criteria": list(criteria or CRITERIA),
-        "train_cells": train_cells,
-        "split_seed": split_seed,
-        "test_combinations": list(test_combinations or []),
-        "n_top_genes": n_top_genes,
-        "requested": settings,
-        "data_hash": data_hash(adata),
-    }
+    request = run_request(
+        data_hash(adata),
+        model,
+        settings,
+        mad=mad,
+        seed=seed,
+        split_seed=split_seed,
+        test_combinations=test_combinations,
+        train_cells=train_cells,
+        criteria=criteria,
+        n_top_genes=n_top_genes,
+    )
     if (finished := _resumable(out, request, resume)) is not None:
         return finished
     screen = prepare(
@@ -128,7 +125,7 @@ def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | Non
             f"{out} holds a run of {there.get('model')}.",
             "Give another folder, or pass --resume to continue that run.",
         )
-    different = [k for k, v in request.items() if there.get(k) != v]
+    different = differing(out, request)
     if different:
         raise InputError(
             "The run in this folder was started with other arguments.",

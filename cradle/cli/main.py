@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from cradle import __version__
-from cradle.cli import data, fitting, predictions, quality
+from cradle.cli import benchmark, data, fitting, predictions, quality
 from cradle.errors import InputError
 
 DONE, FAILED, INPUT_AT_FAULT = 0, 1, 2
@@ -34,7 +34,7 @@ def parser() -> Parser:
     )
     root.add_argument("--version", action="version", version=f"cradle {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (data, quality, fitting, predictions):
+    for group in (data, quality, fitting, predictions, benchmark):
         group.add_commands(commands)
     return root
 

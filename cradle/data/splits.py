@@ -65,7 +65,7 @@ def split_cells(
         held_out = draw_held_out(labels.unique(), seed=seed, test_fraction=test_fraction)
         combinations = bool(held_out)
     else:
-        held_out = _measured(test_combinations, labels.unique())
+        held_out = measured(test_combinations, labels.unique())
         combinations = any(len(genes_of(label)) > 1 for label in labels.unique())
     shares = _WITHOUT_TEST if combinations else _WITH_TEST
     result = pd.Series("test", index=perturbation.index, dtype=object, name="split")
@@ -176,7 +176,7 @@ def _sizes(n_cells: int, shares: tuple[int, int, int]) -> list[int]:
     return sizes
 
 
-def _measured(wanted: Sequence[str], perturbations: Collection[str]) -> set[str]:
+def measured(wanted: Sequence[str], perturbations: Collection[str]) -> set[str]:
     """Canonical labels of the perturbations to hold out, each of them measured."""
     labels = {canonical(genes_of(label.strip())) for label in wanted}
     for label in sorted(labels):

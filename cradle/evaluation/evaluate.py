@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from cradle.data.schema import CONTROL
 from cradle.evaluation import sections
+from cradle.evaluation.field import field_section
+from cradle.evaluation.field_cells import Population, score_cells
 from cradle.evaluation.moments import SCORED_SPLITS
 from cradle.evaluation.quality import (
     Generate,
@@ -68,6 +70,7 @@ def evaluate(
     generate: Generate | None = None,
     twins: Twins | None = None,
     truth: Truth | None = None,
+    population: Population | None = None,
     n_generated: int = N_GENERATED,
     n_twins: int = N_TWINS,
 ) -> JSON:
@@ -86,12 +89,14 @@ def evaluate(
         a number and a seed. None where the model predicts effects only.
     truth
         Of a simulated screen.
+    population
+        Observed cells for the metrics that compare populations.
 
     Returns
     -------
     `test`, `val`, `train`, `all` (None without perturbations to score, or where the model is not
-    applicable to any: `record` says which), `floor`, `replicate`,
-    `ceiling`, `disjoint_control`, `coverage`, `record`, and `truth` for simulated cells.
+    applicable to any: `record` says which), `floor`, `replicate`, `ceiling`, `disjoint_control`,
+    `coverage`, `record`, `field`, and `truth` for simulated cells.
     """
     report: JSON = {
         **sections.model_scores(scoring),
@@ -108,6 +113,8 @@ def evaluate(
     reason = _no_pass_rate(cells, generate)
     if reason:
         report["record"]["qcpr"] = reason
+    compared = None if population is None else score_cells(scoring, population, generate)
+    report["field"] = field_section(scoring, compared, reason)
     if truth is not None:
         report["truth"] = _truth(scoring, thresholds, truth, cells, twins, n_twins)
     return report

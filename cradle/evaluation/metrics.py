@@ -72,7 +72,8 @@ def sum_of_squares(values: FloatArray) -> float:
 class Metric:
     """One score: how it is called, which way it points, and what it means in plain words.
 
-    `of` says what it compares: effect matrices, function(observed, predicted, keep), or cells.
+    `of` says what it compares: effect matrices, function(observed, predicted, keep), or cells;
+    for the metrics of the field, mean profiles or whole distributions.
     `undefined` is the reason given where the function returns NaN.
     """
 
@@ -81,7 +82,7 @@ class Metric:
     higher_is_better: bool
     range: tuple[float, float]
     unit: str
-    of: Literal["effects", "cells"]
+    of: Literal["effects", "cells", "means", "distributions"]
     explanation: str
     undefined: str
     function: Callable[..., float] | None = None

@@ -10,6 +10,8 @@ import pandas as pd
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
 from cradle.evaluation.evaluate import Cells, evaluate, present
+from cradle.evaluation.field import FIELD_SCHEMA
+from cradle.evaluation.field_cells import Population
 from cradle.evaluation.moments import Side, observed_effects
 from cradle.evaluation.quality import Generate, measure
 from cradle.evaluation.sections import SPLITS, Scoring
@@ -45,7 +47,7 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
     """
     scoring = _scoring(run, side)
     if adata is None:
-        report = _with_stored(evaluate(scoring, run.thresholds), run.metrics or {})
+        report = _with_stored(evaluate(scoring, run.thresholds), run.metrics or {}, side)
     else:
         ready, predictor = cells_of_run(run, adata), run.predictor()
         generates = run.spec.generates
@@ -56,6 +58,7 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
             generate=_generator(predictor, "off") if generates else None,
             twins=_generator(predictor, "twins") if generates else None,
             truth=truth_of(ready),
+            population=Population.of(ready),
         )
     if side == "all" and adata is not None:
         write_frame(run.path / OBSERVED, _observed_table(run))
@@ -139,14 +142,18 @@ def _observed_cells(adata: AnnData, thresholds: QCThresholds) -> Cells:
     )
 
 
-def _with_stored(report: JSON, stored: JSON) -> JSON:
+def _with_stored(report: JSON, stored: JSON, side: Side) -> JSON:
     """Add the scores that need cells from an earlier report on the same run."""
     for split in present(report):
         earlier = stored.get(split) or {}
         report[split].update({name: earlier.get(name) for name in ("qcpr", "wasserstein")})
     if any(report[split]["qcpr"] for split in present(report)):
         report["record"]["qcpr"] = "of the stored report: no cells were given"
-    return report | ({"truth": stored["truth"]} if "truth" in stored else {})
+    kept = {name: stored[name] for name in ("truth",) if name in stored}
+    # runs of earlier versions have no field metrics, or others
+    if side == "all" and (stored.get("field") or {}).get("schema") == FIELD_SCHEMA:
+        kept["field"] = stored["field"]
+    return report | kept
 
 
 def _observed_table(run: Run) -> pd.DataFrame:

@@ -124,10 +124,10 @@ def targeted(effects: Effects) -> BoolArray:
 def _values(observed: FloatArray, predicted: FloatArray, keep: BoolArray | None) -> dict[str, Any]:
     functions = {name: METRICS[name].function for name in EFFECT_METRICS}
     found = {name: f(observed, predicted, keep) for name, f in functions.items() if f is not None}
-    return _json(found, {name: METRICS[name].undefined for name in found})
+    return as_json(found, {name: METRICS[name].undefined for name in found})
 
 
-def _json(found: dict[str, float], reasons: dict[str, str]) -> dict[str, Any]:
+def as_json(found: dict[str, float], reasons: dict[str, str]) -> dict[str, Any]:
     """Undefined values as None, with the reasons beside them."""
     undefined = {name: reasons[name] for name, value in found.items() if not np.isfinite(value)}
     values: dict[str, Any] = {n: None if n in undefined else float(v) for n, v in found.items()}
@@ -147,7 +147,7 @@ def _ceiling_values(observed: Effects, keep: BoolArray | None) -> dict[str, Any]
     noise = float((observed.se[chosen] ** 2).sum())
     r2 = 1 - noise / total if total > 0 else float("nan")
     rho = float(np.sqrt(r2)) if r2 >= 0 else float("nan")
-    return _json(
+    return as_json(
         {"ate_rho": rho, "ate_r2": r2},
         {
             "ate_rho": "the sampling noise exceeds the observed variance",

@@ -1,0 +1,47 @@
+"""What a run is asked for, and whether a run directory was asked for the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from cradle.data.qc import CRITERIA
+from cradle.runs import RUN_SCHEMA, read_json
+
+TrainCells = Literal["all", "passing"]
+
+
+def run_request(
+    data_hash: str,
+    model: str,
+    settings: Mapping[str, Any],
+    *,
+    mad: float = 3.0,
+    seed: int = 0,
+    split_seed: int = 0,
+    test_combinations: Sequence[str] | None = None,
+    train_cells: TrainCells = "all",
+    criteria: Sequence[str] | None = None,
+    n_top_genes: int | Literal["all"] | None = None,
+) -> dict[str, Any]:
+    """What a run is asked for, as its ``config.json`` keeps it: two equal ones are one run."""
+    return {
+        "schema": RUN_SCHEMA,
+        "model": model,
+        "seed": seed,
+        "mad": float(mad),
+        "criteria": list(criteria or CRITERIA),
+        "train_cells": train_cells,
+        "split_seed": split_seed,
+        "test_combinations": list(test_combinations or []),
+        "n_top_genes": n_top_genes,
+        "requested": dict(settings),
+        "data_hash": data_hash,
+    }
+
+
+def differing(out: Path, request: Mapping[str, Any]) -> list[str]:
+    """Names of what the run in ``out`` was asked for otherwise; empty when it is the same run."""
+    there = read_json(out / "config.json")
+    return [name for name, value in request.items() if there.get(name) != value]
