@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
-from cradle.data.schema import CONTROL, validate
+from cradle.data.schema import CONTROL
 from cradle.plots.bars import stacked_bars
-from cradle.ui import library, store
-from cradle.ui.errors import guard, problem
+from cradle.ui import store
+from cradle.ui.errors import guard
 from cradle.ui.figures import figure_with_table
 from cradle.ui.glance import cells_table
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, safe_text
@@ -132,74 +129,3 @@ def _fetch(name: str) -> None:
 
     fetch(name, progress=report)
     st.rerun()
-
-
-def upload() -> None:
-    """Take an ``.h5ad`` file, check it, report on it, and offer it in the sidebar."""
-    st.markdown(
-        "Raw UMI counts as `.h5ad`. The file needs one column with the perturbation of each cell, "
-        "such as `KLF1+MAP2K6`, and control cells, such as `control` or `non-targeting`. It stays "
-        "on this machine."
-    )
-    file = st.file_uploader("File", type="h5ad", key="upload", label_visibility="collapsed")
-    if file is None:
-        return
-    with guard():
-        with st.spinner("Checking the file …"):
-            name = accept(file.getvalue(), Path(file.name).stem)
-        library.add_upload(name, file.name)
-        if st.session_state.get("announced") != name:
-            st.session_state["announced"] = name
-            st.rerun()  # the sidebar was drawn before the file was accepted
-        _report(name)
-
-
-def _report(name: str) -> None:
-    adata = store.cells_of(str(library.upload_path(name)))
-    record = adata.uns["cradle"]
-    st.success(f"Choose **{name}** as dataset in the sidebar.", icon=":material/check_circle:")
-    dropped = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in record["dropped"].items())
-    st.markdown(
-        f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped}\n"
-        f"- library size from: {safe_text(str(record['library_size_source']))}"
-    )
-    violations = validate(adata)
-    if violations:
-        st.markdown("Quality control works on these cells. The other pages need more:")
-    for violation in violations:
-        problem(violation.what, violation.found, violation.do)
-
-
-def accept(content: bytes, title: str) -> str:
-    """Keep an uploaded file in standard form, under a name made here.
-
-    Parameters
-    ----------
-    content
-        Bytes of the file; nothing of it is read before the gate has checked it.
-    title
-        What the dataset is called in its record.
-
-    Returns
-    -------
-    str
-        Id of the dataset, made from its content.
-
-    Raises
-    ------
-    InputError
-        The file is unsafe, damaged, or cannot be brought to the standard form.
-    """
-    from cradle.data.gate import open_safely
-    from cradle.data.standardize import standardize
-    from cradle.files import atomic_path, write_h5ad
-
-    name = f"upload-{hashlib.sha256(content).hexdigest()[:12]}"
-    path = library.upload_path(name)
-    if not path.is_file():
-        with atomic_path(path.with_suffix(".raw.h5ad")) as raw:
-            raw.write_bytes(content)
-            adata = standardize(open_safely(raw), name=title, require_labels=False)
-        write_h5ad(path, adata)
-        path.with_suffix(".raw.h5ad").unlink()
-    return name
