@@ -6,8 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from cradle.data.schema import CONTROL
+from cradle.jobs import queue
+from cradle.jobs.job import ACTIVE
 from cradle.plots.bars import stacked_bars
-from cradle.ui import store
+from cradle.ui import jobs_view, store
 from cradle.ui.errors import guard
 from cradle.ui.figures import figure_with_table
 from cradle.ui.glance import cells_table
@@ -101,6 +103,10 @@ def catalogue() -> None:
     """Published datasets, with a download for each that is not here."""
     from cradle.data.catalogue import datasets
 
+    jobs = queue.all_jobs()
+    at_work = {job.subject for job in jobs if job.kind == "fetch" and job.state in ACTIVE}
+    if any(job.kind == "fetch" for job in jobs):
+        jobs_view.queue_view("fetch")
     st.caption("Numbers of cells are those of the papers; the copies differ a little.")
     for available in datasets():
         spec = available.dataset
@@ -110,22 +116,11 @@ def catalogue() -> None:
             if available.state == "local":
                 st.badge("on this machine", icon=":material/check:", color="green")
             elif available.state == "downloadable":
-                if st.button("Download", key=f"fetch_{spec.name}", icon=":material/download:"):
+                if spec.name in at_work:
+                    st.badge("downloading", icon=":material/downloading:", color="blue")
+                elif st.button("Download", key=f"fetch_{spec.name}", icon=":material/download:"):
                     with guard():
-                        _fetch(spec.name)
+                        queue.submit("fetch", spec.title, ["fetch", spec.name], spec.name)
+                        st.rerun()
             else:
                 st.caption(f"Not on this machine. To get it: {spec.by_hand}")
-
-
-def _fetch(name: str) -> None:
-    from cradle.data.download import fetch
-
-    bar = st.progress(0.0, text=f"Downloading {name} …")
-
-    def report(done: int, total: int | None) -> None:
-        of_all = f" of {total / 1e6:,.1f}" if total else ""
-        share = min(done / total, 1.0) if total else 0.0
-        bar.progress(share, text=f"{done / 1e6:,.1f}{of_all} MB")
-
-    fetch(name, progress=report)
-    st.rerun()

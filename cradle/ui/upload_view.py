@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cradle.data.count_matrix import COUNT_LAYERS
 from cradle.data.schema import validate
 from cradle.errors import InputError
 from cradle.ui import library, store, uploads
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 AUTO, NONE = "found by name", "none"
 _SEPARATORS = {
-    AUTO: None, "+": "+", "_": "_", ",": ",", "|": "|", "none: one gene a label": "none",
+    "found from labels": None, "+": "+", "_": "_", ",": ",", "|": "|", "one gene a label": "none",
 }  # fmt: skip
 
 
@@ -98,8 +99,9 @@ def _spec(raw: AnnData, there: Contents) -> InputSpec:
             help="One mark in the whole file; it must not be a part of gene names.",
         )  # fmt: skip
         separator = _SEPARATORS[mark]
+    places = [AUTO, *there.matrices]
     counts = st.selectbox(
-        "Raw counts", [AUTO, *there.matrices], key="map_counts",
+        "Raw counts", places, index=places.index(_likely(there)), key="map_counts",
         format_func=lambda place: _place(place, there),
         help="Whole numbers, as counted. Normalised values are refused.",
     )  # fmt: skip
@@ -121,6 +123,13 @@ def _spec(raw: AnnData, there: Contents) -> InputSpec:
         symbols={AUTO: None, "var_names": ""}.get(symbols, symbols),
         invert_log1p=invert,
     )
+
+
+def _likely(there: Contents) -> str:
+    """Where the counts are when the usual places hold none and another one does."""
+    if any(there.matrices.get(place, "no") is None for place in ("X", "raw", *COUNT_LAYERS)):
+        return AUTO
+    return next((place for place, fault in there.matrices.items() if fault is None), AUTO)
 
 
 def _place(place: str, there: Contents) -> str:
