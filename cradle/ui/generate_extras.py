@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_COMPARED = 4
 N_GENES = 20
+CHANGED = 0.5  # log2 units
 _MAX_OPTIONS = 3_000
 
 
@@ -41,12 +42,16 @@ def surprise(run: Run) -> bool:
 
     def pick() -> None:
         st.session_state["genes"] = list(genes_of(random.choice(pairs)))
+        st.session_state["surprised"] = True
 
-    return bool(pairs) and st.button(
-        "Surprise me", icon=":material/casino:", on_click=pick,
-        help=f"One of the {len(pairs):,} pairs that nobody has measured here, although each of "
-        "the two genes was.",
-    )  # fmt: skip
+    if pairs:
+        st.button(
+            "Surprise me", icon=":material/casino:", on_click=pick,
+            help=f"One of the {len(pairs):,} pairs that nobody has measured here, although each of "
+            "the two genes was.",
+        )  # fmt: skip
+    # not the button's own answer, which is lost when the page is drawn anew in between
+    return bool(st.session_state.pop("surprised", False))
 
 
 def save(run: Run, query: Query, judged: pd.DataFrame, name: str) -> None:
@@ -102,15 +107,14 @@ def _rows(run: Run, effects: dict[str, Any]) -> None:
     rows = []
     for name, found in effects.items():
         kind = run.support(name)
-        mean, low, high = found.mean[0], found.lower, found.upper
-        sure = (low[0] > 0) | (high[0] < 0) if low is not None else np.zeros(len(mean), bool)
+        mean = found.mean[0]
         top = np.argsort(-np.abs(mean), kind="stable")[:5]
         rows.append(
             {
                 "perturbation": safe_label(name),
                 "support": kind,
                 "size": float(np.linalg.norm(mean)),
-                "sure": int(sure.sum()),
+                "changed": int((np.abs(mean) > CHANGED).sum()),
                 "top genes": ", ".join(
                     f"{safe_label(found.genes[i])} {'▲' if mean[i] > 0 else '▼'}" for i in top
                 ),
@@ -124,10 +128,9 @@ def _rows(run: Run, effects: dict[str, Any]) -> None:
             "size": st.column_config.NumberColumn(
                 "size of the effect", format="%.2f",
                 help="Length of the vector of effects over all modelled genes, log2 units."),
-            "sure": st.column_config.NumberColumn(
-                "genes surely changed",
-                help="Genes whose 95 % interval leaves out zero. It is the model's own "
-                "uncertainty, not that of an experiment."),
+            "changed": st.column_config.NumberColumn(
+                f"genes beyond ±{CHANGED:g}", help="Predicted effect, log2 units."
+            ),
         },
     )  # fmt: skip
 
