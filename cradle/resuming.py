@@ -57,7 +57,7 @@ class ResumePoint:
         """
         state = loop.state
         told = (state.history, loop.max_epochs, state.best_epoch, loop.patience)
-        self.reporter.tell(*told)
+        self.reporter.tell(*told, now=progress.last)
         try:
             if self.progress is not None:
                 self.progress(progress)
