@@ -19,8 +19,10 @@ from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
 from cradle.files import make_folder, write_frame, write_json, write_text
 from cradle.models.registry import ModelSpec, model_spec
+from cradle.progress import seconds_before
+from cradle.run_folders import alone, new_run_path
 from cradle.run_request import TrainCells, differing, run_request
-from cradle.runs import DONE, WEIGHTS, Run, new_run_path, read_json, write_tensors
+from cradle.runs import DONE, WEIGHTS, Run, read_json, write_tensors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -68,7 +70,7 @@ def fit(
     Raises
     ------
     InputError
-        The arguments cannot be used, or ``out`` holds another run.
+        The arguments cannot be used, ``out`` holds another run, or another process fits there.
     """
     spec = model_spec(model)
     out = new_run_path(model) if out is None else Path(out)
@@ -90,28 +92,31 @@ def fit(
     )
     if (finished := _resumable(out, request, resume)) is not None:
         return finished
-    screen = prepare(
-        adata,
-        mad=mad,
-        criteria=criteria,
-        split_seed=split_seed,
-        test_combinations=test_combinations,
-        n_top_genes=n_top_genes,
-        hemoglobin_regex=hemoglobin_regex,
-    )
-    started = time.time()
-    _write_inputs(out, screen, request, adata)
-    if spec.generates:
-        history = _train(out, screen, spec, settings, request, train_cells, seed, progress)
-    else:
-        write_json(out / "config.json", {**request, "settings": {}})
-        write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
-        history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
-    write_frame(out / "history.csv", history)
-    _write_provenance(out, adata, request, time.time() - started)
-    _evaluate(out, screen)
-    write_text(out / DONE, "")
-    return Run.load(out)
+    with alone(out):
+        if (finished := _resumable(out, request, resume)) is not None:
+            return finished
+        screen = prepare(
+            adata,
+            mad=mad,
+            criteria=criteria,
+            split_seed=split_seed,
+            test_combinations=test_combinations,
+            n_top_genes=n_top_genes,
+            hemoglobin_regex=hemoglobin_regex,
+        )
+        started, before = time.time(), seconds_before(out)
+        _write_inputs(out, screen, request, adata)
+        if spec.generates:
+            history = _train(out, screen, spec, settings, request, train_cells, seed, progress)
+        else:
+            write_json(out / "config.json", {**request, "settings": {}})
+            write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
+            history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
+        write_frame(out / "history.csv", history)
+        _write_provenance(out, adata, request, before + time.time() - started)
+        _evaluate(out, screen)
+        write_text(out / DONE, "")
+        return Run.load(out)
 
 
 def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None:

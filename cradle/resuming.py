@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 
-from cradle.files import write_frame, write_json
+from cradle.files import write_json
+from cradle.progress import Reporter, StoppedError
 from cradle.runs import load_weights, read_tensors, write_tensors
 from cradle.training import EpochState
 
@@ -47,15 +47,28 @@ class ResumePoint:
         progress: Callable[[Progress], None] | None = None,
     ):
         self.run, self.folder = run, run / "resume"
-        self.progress = progress
+        self.progress, self.reporter = progress, Reporter(run)
         self._saved_at = 0.0
 
     def save(self, module: PerturbationTraining, loop: EpochLoop, progress: Progress) -> None:
-        """Tell the caller of the epoch; write the state when the last one is old enough."""
-        if self.progress is not None:
-            self.progress(progress)
-        if time.monotonic() - self._saved_at < EVERY_SECONDS:
-            return
+        """Tell the caller of the epoch; write the state when the last one is old enough.
+
+        A caller that raises :class:`StoppedError` stops the run here, with its state written.
+        """
+        state = loop.state
+        told = (state.history, loop.max_epochs, state.best_epoch, loop.patience)
+        self.reporter.tell(*told, now=progress.last)
+        try:
+            if self.progress is not None:
+                self.progress(progress)
+        except StoppedError:
+            self.reporter.tell(*told, now=True)
+            self._write(module, loop)
+            raise
+        if time.monotonic() - self._saved_at >= EVERY_SECONDS:
+            self._write(module, loop)
+
+    def _write(self, module: PerturbationTraining, loop: EpochLoop) -> None:
         self._saved_at = time.monotonic()
         # the state names the files it belongs to, so that a kill between two writes is seen
         tag = f"{loop.state.epoch}"
@@ -69,7 +82,6 @@ class ResumePoint:
         for path in self.folder.glob("*.safetensors"):
             if not path.stem.endswith(f"-{tag}"):
                 path.unlink()
-        write_frame(self.run / "history.csv", pd.DataFrame(loop.state.history))
 
     def restore(self, module: PerturbationTraining, loop: EpochLoop) -> None:
         """Put the state back, if there is one."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -233,13 +231,6 @@ class Run:
         require_columns(self.path / "genes.csv", self.gene_table, STATISTICS)
         statistics = [torch.tensor(self.gene_table[c].to_numpy("float32")) for c in STATISTICS]
         return DataShape(len(self.genes), len(self.design.columns), *statistics)
-
-
-def new_run_path(model: str) -> Path:
-    """A folder of that name that is not there yet, in ``CRADLE_RUNS_DIR`` or ``./runs``."""
-    parent = Path(os.environ.get("CRADLE_RUNS_DIR", "runs"))
-    numbers = itertools.count(1)
-    return next(p for i in numbers if not (p := parent / f"{model}_{i}").exists())
 
 
 def load_weights(model: Any, path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -144,6 +146,7 @@ class Progress:
     max_epochs: int
     metrics: dict[str, float]
     improved: bool
+    last: bool = False
 
 
 @dataclass
@@ -189,6 +192,13 @@ class EpochLoop(lightning.Callback):
         self.state = state or EpochState()
         self.best_weights = dict(best_weights or {})
         self.on_epoch_end = on_epoch_end
+        in_main = threading.current_thread() is threading.main_thread()
+        self.on_sigterm = signal.getsignal(signal.SIGTERM) if in_main else None
+
+    def on_train_start(self, *_: Any) -> None:
+        """Take SIGTERM back from Lightning, which would leave in the middle of an epoch."""
+        if self.on_sigterm is not None:
+            signal.signal(signal.SIGTERM, self.on_sigterm)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
         """Seed the epoch and draw its counterfactual profiles."""
@@ -207,10 +217,11 @@ class EpochLoop(lightning.Callback):
                 k: v.detach().cpu().clone() for k, v in module.averaged.state_dict().items()
             }
         state.history.append({"epoch": state.epoch, **metrics})
-        progress = Progress(state.epoch, self.max_epochs, metrics, improved)
+        out_of_patience = state.epoch - state.best_epoch >= self.patience
+        last = out_of_patience or state.epoch + 1 >= self.max_epochs
+        progress = Progress(state.epoch, self.max_epochs, metrics, improved, last)
         state.epoch += 1
-        out_of_patience = state.epoch - 1 - state.best_epoch >= self.patience
-        if out_of_patience or state.epoch >= self.max_epochs:
+        if last:
             trainer.should_stop = True
         if self.on_epoch_end is not None:
             self.on_epoch_end(module, self, progress)

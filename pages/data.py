@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import data_view
+from cradle.ui import data_view, upload_view
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 
@@ -15,7 +15,7 @@ def body(choices: Choices) -> None:
     with catalogue:
         data_view.catalogue()
     with upload:
-        data_view.upload()
+        upload_view.upload()
 
 
 show("data", body)

@@ -40,6 +40,8 @@ def train(dataset: str, test_combinations: tuple[str, ...] | None) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fit(load(dataset), "cradle_vae", out=fresh, test_combinations=test_combinations)
     shutil.rmtree(fresh / "resume", ignore_errors=True)
+    for passing in (".lock", "progress.json"):
+        (fresh / passing).unlink(missing_ok=True)
     shutil.rmtree(final, ignore_errors=True)
     fresh.rename(final)
 

@@ -1,9 +1,11 @@
 """``models`` and ``fit``."""
 
 import argparse
+import signal
+import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cradle.cli.options import (
     input_spec,
@@ -17,8 +19,11 @@ from cradle.cli.options import (
     whole_number,
 )
 from cradle.cli.output import Answer, log, log_dropped, number, table
+from cradle.progress import StoppedError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from cradle.runs import Run
     from cradle.training import Progress
 
@@ -114,22 +119,23 @@ def fit(arguments: argparse.Namespace) -> Answer:
     model_spec(arguments.model).config(settings)  # before the data are read
     adata = load(arguments.data, spec=input_spec(arguments))
     log_dropped(adata.uns["cradle"])
-    run = train(
-        adata,
-        arguments.model,
-        settings,
-        out=arguments.out,
-        mad=arguments.mad,
-        seed=arguments.seed,
-        split_seed=arguments.split_seed,
-        test_combinations=arguments.test_combinations,
-        train_cells=arguments.train_cells,
-        criteria=arguments.criteria,
-        n_top_genes=arguments.genes,
-        epochs=arguments.epochs,
-        resume=arguments.resume,
-        progress=_say,
-    )
+    with _Watch() as watch:
+        run = train(
+            adata,
+            arguments.model,
+            settings,
+            out=arguments.out,
+            mad=arguments.mad,
+            seed=arguments.seed,
+            split_seed=arguments.split_seed,
+            test_combinations=arguments.test_combinations,
+            train_cells=arguments.train_cells,
+            criteria=arguments.criteria,
+            n_top_genes=arguments.genes,
+            epochs=arguments.epochs,
+            resume=arguments.resume,
+            progress=watch,
+        )
     report = fit_report(run)
     text = (
         f"{run.path}: {report['model']}, {report['n_train']:,} training cells, "
@@ -154,8 +160,39 @@ def fit_report(run: "Run") -> dict[str, Any]:
     }
 
 
-def _say(progress: "Progress") -> None:
-    """One line per epoch for the person who waits."""
-    elbo = number(progress.metrics.get("val_elbo"), 6)
-    mark = " *" if progress.improved else ""
-    log(f"epoch {progress.epoch + 1} of at most {progress.max_epochs}  val_elbo {elbo}{mark}")
+class _Watch:
+    """Says each epoch on stderr, and turns SIGTERM into a stop at the end of the epoch.
+
+    Before and after training there is nothing to keep, and a second SIGTERM means at once: then
+    the earlier handler decides.
+    """
+
+    def __init__(self) -> None:
+        self.training = self.asked = False
+        self.otherwise = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # others may not set handlers
+            signal.signal(signal.SIGTERM, self._terminated)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.otherwise)
+
+    def _terminated(self, number: int, frame: "FrameType | None") -> None:
+        if self.training and not self.asked:
+            self.asked = True
+            log("Stopping at the end of this epoch; ask again to stop at once.")
+            return
+        signal.signal(signal.SIGTERM, self.otherwise)
+        signal.raise_signal(signal.SIGTERM)
+
+    def __call__(self, progress: "Progress") -> None:
+        """Say one line for the person who waits."""
+        elbo = number(progress.metrics.get("val_elbo"), 6)
+        mark = " *" if progress.improved else ""
+        log(f"epoch {progress.epoch + 1} of at most {progress.max_epochs}  val_elbo {elbo}{mark}")
+        self.training = not progress.last
+        if self.asked and self.training:
+            raise StoppedError(f"after epoch {progress.epoch + 1}")

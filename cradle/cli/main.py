@@ -11,6 +11,7 @@ from typing import NoReturn
 from cradle import __version__
 from cradle.cli import benchmark, data, fitting, predictions, quality
 from cradle.errors import InputError
+from cradle.progress import StoppedError
 
 DONE, FAILED, INPUT_AT_FAULT = 0, 1, 2
 
@@ -67,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INPUT_AT_FAULT
     except BrokenPipeError:  # the reader of stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except StoppedError as stop:
+        print(f"Stopped {stop}. The same command with --resume continues.", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("Stopped before it was done.", file=sys.stderr)

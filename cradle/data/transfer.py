@@ -79,6 +79,15 @@ def transfer(url: str, part: Path, progress: Progress | None = None) -> None:
             time.sleep(_PAUSE_SECONDS)
 
 
+def arrived(part: Path) -> tuple[int, int | None]:
+    """Bytes that are there of a part, and bytes in all where the server has said so."""
+    try:
+        total = json.loads(_origin_path(part).read_text(encoding="utf-8"))["total"]
+    except (OSError, ValueError, TypeError, KeyError):
+        total = None
+    return _size(part), total if isinstance(total, int) else None
+
+
 def discard(part: Path) -> None:
     """Remove a part and what is known about it."""
     _origin_path(part).unlink(missing_ok=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
-from cradle.data.schema import CONTROL, validate
+from cradle.data.schema import CONTROL
+from cradle.jobs import queue
+from cradle.jobs.job import ACTIVE
 from cradle.plots.bars import stacked_bars
-from cradle.ui import library, store
-from cradle.ui.errors import guard, problem
+from cradle.ui import jobs_view, store
+from cradle.ui.errors import guard
 from cradle.ui.figures import figure_with_table
 from cradle.ui.glance import cells_table
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, safe_text
@@ -104,6 +103,10 @@ def catalogue() -> None:
     """Published datasets, with a download for each that is not here."""
     from cradle.data.catalogue import datasets
 
+    jobs = queue.all_jobs()
+    at_work = {job.subject for job in jobs if job.kind == "fetch" and job.state in ACTIVE}
+    if any(job.kind == "fetch" for job in jobs):
+        jobs_view.queue_view("fetch")
     st.caption("Numbers of cells are those of the papers; the copies differ a little.")
     for available in datasets():
         spec = available.dataset
@@ -113,93 +116,11 @@ def catalogue() -> None:
             if available.state == "local":
                 st.badge("on this machine", icon=":material/check:", color="green")
             elif available.state == "downloadable":
-                if st.button("Download", key=f"fetch_{spec.name}", icon=":material/download:"):
+                if spec.name in at_work:
+                    st.badge("downloading", icon=":material/downloading:", color="blue")
+                elif st.button("Download", key=f"fetch_{spec.name}", icon=":material/download:"):
                     with guard():
-                        _fetch(spec.name)
+                        queue.submit("fetch", spec.title, ["fetch", spec.name], spec.name)
+                        st.rerun()
             else:
                 st.caption(f"Not on this machine. To get it: {spec.by_hand}")
-
-
-def _fetch(name: str) -> None:
-    from cradle.data.download import fetch
-
-    bar = st.progress(0.0, text=f"Downloading {name} …")
-
-    def report(done: int, total: int | None) -> None:
-        of_all = f" of {total / 1e6:,.1f}" if total else ""
-        share = min(done / total, 1.0) if total else 0.0
-        bar.progress(share, text=f"{done / 1e6:,.1f}{of_all} MB")
-
-    fetch(name, progress=report)
-    st.rerun()
-
-
-def upload() -> None:
-    """Take an ``.h5ad`` file, check it, report on it, and offer it in the sidebar."""
-    st.markdown(
-        "Raw UMI counts as `.h5ad`. The file needs one column with the perturbation of each cell, "
-        "such as `KLF1+MAP2K6`, and control cells, such as `control` or `non-targeting`. It stays "
-        "on this machine."
-    )
-    file = st.file_uploader("File", type="h5ad", key="upload", label_visibility="collapsed")
-    if file is None:
-        return
-    with guard():
-        with st.spinner("Checking the file …"):
-            name = accept(file.getvalue(), Path(file.name).stem)
-        library.add_upload(name, file.name)
-        if st.session_state.get("announced") != name:
-            st.session_state["announced"] = name
-            st.rerun()  # the sidebar was drawn before the file was accepted
-        _report(name)
-
-
-def _report(name: str) -> None:
-    adata = store.cells_of(str(library.upload_path(name)))
-    record = adata.uns["cradle"]
-    st.success(f"Choose **{name}** as dataset in the sidebar.", icon=":material/check_circle:")
-    dropped = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in record["dropped"].items())
-    st.markdown(
-        f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped}\n"
-        f"- library size from: {safe_text(str(record['library_size_source']))}"
-    )
-    violations = validate(adata)
-    if violations:
-        st.markdown("Quality control works on these cells. The other pages need more:")
-    for violation in violations:
-        problem(violation.what, violation.found, violation.do)
-
-
-def accept(content: bytes, title: str) -> str:
-    """Keep an uploaded file in standard form, under a name made here.
-
-    Parameters
-    ----------
-    content
-        Bytes of the file; nothing of it is read before the gate has checked it.
-    title
-        What the dataset is called in its record.
-
-    Returns
-    -------
-    str
-        Id of the dataset, made from its content.
-
-    Raises
-    ------
-    InputError
-        The file is unsafe, damaged, or cannot be brought to the standard form.
-    """
-    from cradle.data.gate import open_safely
-    from cradle.data.standardize import standardize
-    from cradle.files import atomic_path, write_h5ad
-
-    name = f"upload-{hashlib.sha256(content).hexdigest()[:12]}"
-    path = library.upload_path(name)
-    if not path.is_file():
-        with atomic_path(path.with_suffix(".raw.h5ad")) as raw:
-            raw.write_bytes(content)
-            adata = standardize(open_safely(raw), name=title, require_labels=False)
-        write_h5ad(path, adata)
-        path.with_suffix(".raw.h5ad").unlink()
-    return name

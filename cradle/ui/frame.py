@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from cradle.ui import sidebar, warm
+from cradle.ui import links, sidebar, warm
 from cradle.ui.errors import guard
 from cradle.ui.labels import safe_label
 from cradle.ui.navigation import PAGES, configure, navigation
@@ -15,6 +15,7 @@ Body = Callable[[sidebar.Choices], None]
 
 def route() -> None:
     """Draw the sidebar, then run the page that the reader chose."""
+    links.remember()
     chosen = navigation()
     st.session_state["routed"] = True
     st.session_state["choices"] = None
@@ -39,11 +40,17 @@ def show(key: str, body: Body) -> None:
     """
     _into_the_app()
     st.title(PAGES[key].title)
+    links.remember()
+    first, place = bool(st.session_state["link"]), st.container()
     with guard():
         choices = st.session_state["choices"] if st.session_state.get("routed") else sidebar.draw()
         if choices is not None:
             _context(choices)
             body(choices)
+    if first:
+        links.check(key)
+    with place:
+        links.note(key)
 
 
 def _into_the_app() -> None:

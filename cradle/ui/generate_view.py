@@ -15,7 +15,7 @@ from cradle.evaluation.moments import observed_effects
 from cradle.plots.effects import top_genes
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.plots.violins import violins
-from cradle.ui import distances, generation, quality, store, summaries
+from cradle.ui import distances, generate_extras, generation, quality, store, summaries
 from cradle.ui.figures import csv_bytes, figure, figure_with_table, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import GLOSSARY, SUPPORT, criterion_label, safe_label, safe_labels
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cradle.runs import Run
 
 MIN_CELLS = 30
+SHOWN = "generated"  # in the link: the cells were asked for
 
 
 class Query(NamedTuple):
@@ -45,6 +46,7 @@ def ask(run: Run) -> Query | None:
             "This model predicts effects but generates no cells.",
             f"{run.spec.label}.", "Choose another run in the sidebar.",
         )  # fmt: skip
+    lucky = generate_extras.surprise(run)
     with st.form("query_form", border=True):
         label = _label(run)
         left, middle, right, last = st.columns([4, 3, 3, 3])
@@ -64,7 +66,11 @@ def ask(run: Run) -> Query | None:
         seed = last.number_input("Seed", 0, 9999, 0, key="seed", bind="query-params",
                                  help=GLOSSARY["seed"])  # fmt: skip
         pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
+    pressed = pressed or lucky
     if pressed:
+        st.query_params[SHOWN] = "yes"  # a link then shows the cells too, not only the form
+    linked = "query" not in st.session_state and st.query_params.get(SHOWN) == "yes"
+    if pressed or linked:
         switch = cast("generation.Switch", artifact)
         st.session_state["query"] = (
             str(run.path),
@@ -140,13 +146,16 @@ def results(choices: Choices, query: Query) -> None:
         st.info("The observed cells are not on this machine (page Data), so none stand beside.")
     _rates(together, fitted)
     downloads(run, query, judged)
-    tabs = st.tabs(["Top genes", "Quality control", "What the artifact changes"])
+    tabs = st.tabs(["Top genes", "Quality control", "What the artifact changes",
+                    "Compare combinations"])  # fmt: skip
     with tabs[0]:
         _top_genes(run, query)
     with tabs[1]:
         _quality(choices, together, fitted, query.label)
     with tabs[2]:
         _twins(run, query, fitted)
+    with tabs[3]:
+        generate_extras.compare(run, query)
 
 
 def _rates(together: pd.DataFrame, fitted: QCThresholds) -> None:
@@ -165,7 +174,7 @@ def _rates(together: pd.DataFrame, fitted: QCThresholds) -> None:
 
 
 def downloads(run: Run, query: Query, judged: pd.DataFrame) -> None:
-    """The cells as ``.h5ad``, their table as CSV."""
+    """The cells as ``.h5ad``, their table as CSV, and all of it as a bundle."""
     name = slug(f"{query.label}_artifact_{query.artifact}_seed{query.seed}")
     with st.container(horizontal=True):
         st.download_button(
@@ -176,6 +185,7 @@ def downloads(run: Run, query: Query, judged: pd.DataFrame) -> None:
             "Table of cells (.csv)", lambda: csv_bytes(judged), f"{name}_cells.csv", "text/csv",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
+        generate_extras.save(run, query, judged, name)
 
 
 def _top_genes(run: Run, query: Query) -> None:

@@ -1,7 +1,6 @@
 """Which datasets and runs there are to choose from; reads names only, no cells and no weights."""
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from cradle.data.catalogue import DATASETS, locate
+from cradle.run_folders import runs_folder
 from cradle.ui.labels import safe_label
 from cradle.ui.navigation import ROOT
 
@@ -51,7 +51,7 @@ class RunEntry:
 
 def datasets() -> dict[str, DatasetEntry]:
     """Datasets whose cells are here or that a run was trained on, the demo first."""
-    trained_on = {entry.dataset for entry in _all_runs()}
+    trained_on = {entry.dataset for entry in all_runs()}
     listed = {}
     for name, spec in DATASETS.items():
         here = locate(name)
@@ -75,8 +75,8 @@ def runs(dataset: DatasetEntry, data_hash: str | None) -> dict[str, RunEntry]:
         Of its cells, which decides whatever the names say; None where they are not here.
     """
     if data_hash is not None:
-        return {entry.name: entry for entry in _all_runs() if entry.data_hash == data_hash}
-    return {entry.name: entry for entry in _all_runs() if entry.dataset == dataset.name}
+        return {entry.name: entry for entry in all_runs() if entry.data_hash == data_hash}
+    return {entry.name: entry for entry in all_runs() if entry.dataset == dataset.name}
 
 
 def upload_path(name: str) -> Path:
@@ -104,8 +104,9 @@ def _upload_title(name: str) -> str:
     return str(st.session_state.get("uploads", {}).get(name, "Uploaded file"))
 
 
-def _all_runs() -> list[RunEntry]:
-    folders = [Path(os.environ.get("CRADLE_RUNS_DIR", "runs")), SHIPPED_RUNS]
+def all_runs() -> list[RunEntry]:
+    """Every finished run, one's own before the shipped ones."""
+    folders = [runs_folder(), SHIPPED_RUNS]
     done = [path for folder in folders for path in sorted(folder.glob("*/DONE"))]
     entries = [_entry(path.parent, path.stat().st_mtime) for path in done]
     return [entry for entry in entries if entry is not None]

@@ -23,6 +23,8 @@ PAGES = {
                      "what was measured; your own file"),
     "quality": PageSpec("quality_control.py", "Quality control", ":material/rule:",
                         "which cells are flawed"),
+    "train": PageSpec("train.py", "Train", ":material/model_training:",
+                      "a model on your cells, in the background"),
     "generate": PageSpec("generate.py", "Generate", ":material/genetics:",
                          "cells of any combination"),
     "embeddings": PageSpec("embeddings.py", "Embeddings", ":material/scatter_plot:",

@@ -55,6 +55,8 @@ def _dataset() -> library.DatasetEntry:
             "neither the shipped demo nor a downloaded file.",
             "Restore the folder assets/, or set CRADLE_DATA_DIR to a folder with data.",
         )
+    if (wanted := st.session_state.pop("next_dataset", None)) in entries:
+        st.session_state["dataset"] = wanted  # a page has just made it
     name = st.selectbox("Dataset", list(entries), key="dataset", bind="query-params",
                         format_func=safe_label, help="More on the page Data.")  # fmt: skip
     entry = entries[name]

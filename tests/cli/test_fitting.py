@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cradle.progress import read_progress
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -123,7 +125,12 @@ def test_a_terminated_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, 
         child.stderr.read()
         assert child.wait(timeout=60) != 0
     assert not (tmp_path / "r" / "DONE").exists()
+    stopped = read_progress(tmp_path / "r")
+    assert 3 <= stopped.epochs < 40, "the state of the last epoch is kept"
+    assert len(pd.read_csv(tmp_path / "r" / "history.csv")) == stopped.epochs
     resumed = cli(*arguments, "--resume", "--json")
     assert resumed.code == 0, resumed.err
     assert resumed.json["epochs"] == 40
-    assert "epoch 1 " not in resumed.err
+    first = next(line for line in resumed.err.splitlines() if line.startswith("epoch "))
+    assert first.startswith(f"epoch {stopped.epochs + 1} of")
+    assert resumed.json["seconds"] > stopped.seconds, "all parts count"

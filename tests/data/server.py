@@ -1,10 +1,13 @@
 """A real HTTP server on this machine that can misbehave in the ways of real ones."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+
+_BLOCK_BYTES = 64 * 1024
 
 
 @dataclass
@@ -27,6 +30,8 @@ class Behaviour:
         Whether the size is announced.
     shift
         Added to the first byte of a range: a server that sends another part than asked for.
+    pause
+        Seconds to wait after each block: a slow server.
     """
 
     content: bytes
@@ -37,6 +42,7 @@ class Behaviour:
     statuses: list[int] = field(default_factory=list)
     length: bool = True
     shift: int = 0
+    pause: float = 0.0
     requests: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -66,7 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         cut = now.cuts.pop(0) if now.cuts else len(body)
-        self.wfile.write(body[:cut])
+        for begin in range(0, cut, _BLOCK_BYTES):
+            try:
+                self.wfile.write(body[begin : min(begin + _BLOCK_BYTES, cut)])
+            except OSError:  # the reader has gone
+                return
+            time.sleep(now.pause)
 
     def _start(self) -> int:
         """First byte to send: that of the range, if the file is still the same."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -21,6 +22,10 @@ def _calm(app: AppTest) -> AppTest:
     assert not app.exception, app.exception[0].value
     assert not [box.value for box in app.warning if "What to do" in box.value]
     return app
+
+
+def _generate(app: AppTest) -> None:
+    next(button for button in app.button if button.label == "Generate").click().run()
 
 
 def test_counts_move_with_the_threshold(demo: Path, open_page: Open) -> None:
@@ -87,7 +92,7 @@ def test_generate_shows_support_rates_and_genes(demo: Path, open_page: Open, art
     app.multiselect(key="genes").set_value([gene])
     app.segmented_control(key="artifact").set_value(artifact)
     app.number_input(key="n_cells").set_value(50)
-    app.button[0].click().run()
+    _generate(app)
     _calm(app)
     labels = [m.label for m in app.metric]
     states = ["off", "on"] if artifact == "twins" else [artifact]
@@ -98,10 +103,45 @@ def test_generate_shows_support_rates_and_genes(demo: Path, open_page: Open, art
     assert (distances["distance"] >= 0).all()
 
 
+def test_up_to_four_combinations_stand_side_by_side(demo: Path, open_page: Open) -> None:
+    from cradle.runs import Run
+
+    run = Run.load(demo / "runs" / "demo")
+    first, second, third = run.perturbed_genes[:3]
+    link = {"genes": [first], "n_cells": "30", "generated": "yes"}
+    app = _calm(open_page("generate", **link, compared=[second, run.held_out[0]]))
+    table = next(t.value for t in app.dataframe if "support" in t.value)
+    assert list(table["perturbation"]) == [first, second, run.held_out[0]]
+    assert list(table["support"]) == ["seen", "seen", "held-out combination"]
+    assert (table["size"] > 0).all()
+    expected = run.predictor().treatment_effects([first], seed=0)
+    assert table["size"][0] == pytest.approx(np.linalg.norm(expected.mean[0]))
+    app.multiselect(key="compared").set_value([f"{third} + {first}"]).run()
+    table = next(t.value for t in _calm(app).dataframe if "support" in t.value)
+    assert "+".join(sorted([first, third])) in list(table["perturbation"])
+    app.multiselect(key="compared").set_value(["NOSUCH+" + first]).run()
+    assert any("does not know a gene" in box.value for box in app.warning)
+
+
+def test_surprise_is_a_pair_that_nobody_has_measured(demo: Path, open_page: Open) -> None:
+    from cradle.runs import Run
+
+    run = Run.load(demo / "runs" / "demo")
+    app = open_page("generate", n_cells="30")
+    next(b for b in app.button if b.label == "Surprise me").click().run()
+    _calm(app)
+    genes = app.multiselect(key="genes").value
+    assert len(genes) == 2
+    label = "+".join(sorted(genes))
+    assert label not in set(run.perturbations["perturbation"])
+    assert run.support(label) == "never measured"
+    assert any(label in text.value for text in app.subheader)
+
+
 def test_generate_without_cells_says_so(no_cells: Path, open_page: Open) -> None:
     app = open_page("generate")
     app.number_input(key="n_cells").set_value(30)
-    app.button[0].click().run()
+    _generate(app)
     _calm(app)
     assert any("not on this machine" in box.value for box in app.info)
 

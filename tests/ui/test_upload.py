@@ -7,9 +7,10 @@ import pytest
 import scipy.sparse as sp
 
 from cradle.data.schema import validate
+from cradle.data.standardize import InputSpec
 from cradle.errors import InputError
 from cradle.ui import library, store
-from cradle.ui.data_view import accept
+from cradle.ui.uploads import accept
 
 
 @pytest.fixture
@@ -42,3 +43,11 @@ def test_what_is_no_dataset_is_refused_and_leaves_nothing(content: bytes) -> Non
         accept(content, "bad")
     folder = library.upload_path("upload-000000000000").parent
     assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_the_way_of_reading_is_part_of_the_name(file: bytes) -> None:
+    plain = accept(file, "own")
+    whole = accept(file, "own", InputSpec(separator="none", batch=""))
+    assert plain != whole
+    assert accept(file, "own", InputSpec()) == plain
+    assert store.cells_of(str(library.upload_path(whole))).n_obs == 30

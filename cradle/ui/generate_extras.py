@@ -1,0 +1,154 @@
+"""Beside one query: an unmeasured pair by chance, up to four combinations together, the bundle."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from cradle.bundle import bundle
+from cradle.data.dosage import canonical, genes_of
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+from cradle.plots.heatmap import effect_heatmap
+from cradle.ui import generation, store
+from cradle.ui.figures import figure_with_table, slug
+from cradle.ui.labels import GLOSSARY, SUPPORT, safe_label, safe_labels
+
+if TYPE_CHECKING:
+    from cradle.runs import Run
+    from cradle.ui.generate_view import Query
+
+MAX_COMPARED = 4
+N_GENES = 20
+CHANGED = 0.5  # log2 units
+_MAX_OPTIONS = 3_000
+
+
+def unmeasured_pairs(run: Run) -> list[str]:
+    """Pairs of genes that training cells carry each, and no cell together."""
+    known = set(run.perturbations["perturbation"])
+    pairs = (canonical(pair) for pair in itertools.combinations(run.perturbed_genes, 2))
+    return [label for label in pairs if label not in known]
+
+
+def surprise(run: Run) -> bool:
+    """A button that picks an unmeasured pair and asks for it; whether it was pressed."""
+    pairs = unmeasured_pairs(run) if run.spec.combinations else []
+
+    def pick() -> None:
+        st.session_state["genes"] = list(genes_of(random.choice(pairs)))
+        st.session_state["surprised"] = True
+
+    if pairs:
+        st.button(
+            "Surprise me", icon=":material/casino:", on_click=pick,
+            help=f"One of the {len(pairs):,} pairs that nobody has measured here, although each of "
+            "the two genes was.",
+        )  # fmt: skip
+    # not the button's own answer, which is lost when the page is drawn anew in between
+    return bool(st.session_state.pop("surprised", False))
+
+
+def save(run: Run, query: Query, judged: pd.DataFrame, name: str) -> None:
+    """Download of the bundle."""
+
+    def make() -> bytes:
+        path = str(run.path)
+        tables = {"cells": judged}
+        if query.label != CONTROL:
+            tables["effects"] = generation.effects(path, query.label, query.seed).to_frame()
+        asked: dict[str, Any] = {"perturbation": query.label, **query._asdict()}
+        del asked["label"]
+        return bundle(run, store.fingerprint(path), asked, generation.h5ad(path, *query), tables)
+
+    st.download_button(
+        "Reproducible bundle (.zip)", make, f"{name}.zip", "application/zip",
+        icon=":material/folder_zip:", on_click="ignore",
+        help="Query, seed, hash of the run, versions, cells, tables and the command that makes "
+        "the same cells again.",
+    )  # fmt: skip
+
+
+def compare(run: Run, query: Query) -> None:
+    """Predicted effects of up to four combinations side by side."""
+    chosen = st.multiselect(
+        "Compare with", _options(run, query.label), key="compared", bind="query-params",
+        max_selections=MAX_COMPARED - 1, format_func=safe_label, accept_new_options=True,
+        placeholder="Other perturbations, or type one: A+B",
+        help="Any combination of the genes that training cells carry, three at most.",
+    )  # fmt: skip
+    labels = list(dict.fromkeys([query.label, *(_checked(run, name) for name in chosen)]))
+    labels = [label for label in labels if label != CONTROL]
+    if not labels:
+        st.info("Control cells have no effect. Choose perturbations to compare.")
+        return
+    effects = {name: generation.effects(str(run.path), name, query.seed) for name in labels}
+    genes = next(iter(effects.values())).genes
+    table = pd.DataFrame({name: e.mean[0] for name, e in effects.items()}, index=list(genes))
+    order = table.abs().max(axis=1).sort_values(ascending=False, kind="stable").index[:N_GENES]
+    shown = table.loc[order]
+    _rows(run, effects)
+    names = {name: safe_label(name) for name in labels}
+    heads = shown.rename(columns=names).set_axis(safe_labels(pd.Series(shown.index)), axis=0)
+    figure_with_table(
+        effect_heatmap(heads, title=f"The {len(heads)} genes that any of them changes most"),
+        shown.rename_axis("gene").reset_index(), f"compared_{slug('_'.join(labels))}",
+        alt=f"Predicted effect of {', '.join(names.values())} on the genes that change most.",
+    )  # fmt: skip
+    st.caption(f"{GLOSSARY['effect']} Predicted with the artifact off, seed {query.seed}.")
+
+
+def _rows(run: Run, effects: dict[str, Any]) -> None:
+    rows = []
+    for name, found in effects.items():
+        kind = run.support(name)
+        mean = found.mean[0]
+        top = np.argsort(-np.abs(mean), kind="stable")[:5]
+        rows.append(
+            {
+                "perturbation": safe_label(name),
+                "support": kind,
+                "size": float(np.linalg.norm(mean)),
+                "changed": int((np.abs(mean) > CHANGED).sum()),
+                "top genes": ", ".join(
+                    f"{safe_label(found.genes[i])} {'▲' if mean[i] > 0 else '▼'}" for i in top
+                ),
+            }
+        )
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, key="compared_rows",
+        column_config={
+            "support": st.column_config.TextColumn(help=" ".join(
+                f"{kind}: {words}" for kind, (_, _, words) in SUPPORT.items())),
+            "size": st.column_config.NumberColumn(
+                "size of the effect", format="%.2f",
+                help="Length of the vector of effects over all modelled genes, log2 units."),
+            "changed": st.column_config.NumberColumn(
+                f"genes beyond ±{CHANGED:g}", help="Predicted effect, log2 units."
+            ),
+        },
+    )  # fmt: skip
+
+
+def _options(run: Run, label: str) -> list[str]:
+    measured = [str(p) for p in run.perturbations["perturbation"] if p not in (CONTROL, label)]
+    pairs = unmeasured_pairs(run) if run.spec.combinations else []
+    return [*measured, *(p for p in pairs if p != label)][:_MAX_OPTIONS]
+
+
+def _checked(run: Run, text: str) -> str:
+    """Canonical label of what was chosen or typed."""
+    parts = [part.strip() for part in text.split("+")]
+    unknown = [part for part in parts if part not in run.perturbed_genes]
+    if unknown:
+        raise InputError(
+            "This run does not know a gene of the comparison.",
+            f"{', '.join(unknown)[:80]!r}.",
+            f"Use genes such as {', '.join(run.perturbed_genes[:6])}.",
+        )
+    return canonical(parts)

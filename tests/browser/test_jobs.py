@@ -1,0 +1,222 @@
+"""In a real browser: one's own file, training that outlives the page and the app, shared links."""
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+
+from cradle.data.catalogue import locate
+from cradle.simulation import SimulationConfig, simulate
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+from tests.browser.test_walk import ARGUMENTS, CHROMIUM, ROOT, Visitor, _wait  # noqa: E402
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(locate("demo") is None, reason="the shipped demo is not there"),
+]
+Open = Callable[..., Visitor]
+
+
+class App:
+    """A running app that can be killed and started again at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.folder, self.address = folder, f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if k != "CRADLE_DATA_DIR"}
+        environment |= {
+            "CRADLE_RUNS_DIR": str(self.folder / "runs"), "XDG_CACHE_HOME": str(self.folder),
+        }  # fmt: skip
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
+                   f"--server.port={self.port}"]  # fmt: skip
+        with (self.folder / "log").open("a") as log:
+            self.server = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        _wait(f"{self.address}/_stcore/health")
+
+    def kill(self) -> None:
+        """With its whole process group, as a closed terminal does."""
+        os.killpg(self.server.pid, signal.SIGKILL)
+        self.server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    running = App(tmp_path_factory.mktemp("app"))
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def visit(app: App) -> Iterator[Open]:
+    """Open an address in a browser context of its own: nothing is shared but the link."""
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+
+        def go(link: str, size: tuple[int, int] = (1440, 900), scheme: str = "light") -> Visitor:
+            context = browser.new_context(
+                viewport={"width": size[0], "height": size[1]}, color_scheme=scheme
+            )
+            page = context.new_page()
+            address = link if link.startswith("http") else f"{app.address}/{link}"
+            page.goto(address)
+            return Visitor(page, "phone" if size[0] < 500 else "desktop")
+
+        yield go
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def own_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A screen whose names tell nothing, with its counts in a layer."""
+    screen = simulate(SimulationConfig(n_cells=500, n_genes=260, n_perturbations=5, n_pairs=4))
+    labels = screen.obs["perturbation"].astype(str)
+    obs = labels.str.replace("control", "mock").str.replace("+", "_").to_frame("target_x")
+    odd = ad.AnnData(np.log1p(screen.X.toarray() * 1.3), obs=obs, var=screen.var[[]])
+    odd.layers["umis"] = screen.X.copy()
+    path = tmp_path_factory.mktemp("own") / "odd.h5ad"
+    odd.write_h5ad(path)
+    return path
+
+
+def _choose(visitor: Visitor, name: str, option: str) -> None:
+    page = visitor.page
+    page.get_by_role("combobox", name=name).click()
+    page.get_by_role("option", name=option).first.click()
+    page.keyboard.press("Escape")
+
+
+def _badge(page: "playwright.Page", words: str) -> "playwright.Locator":
+    """A badge; its icon's name stands before the words."""
+    return page.get_by_text(re.compile(f"{words}$")).first
+
+
+def _quiet(visitor: Visitor) -> None:
+    page = visitor.page
+    page.wait_for_selector(
+        '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000
+    )
+
+
+def test_own_file_is_trained_on_through_a_reload_and_a_killed_app(
+    app: App, visit: Open, own_file: Path
+) -> None:
+    visitor = visit("data")
+    page = visitor.page
+    page.get_by_role("tab", name="Your own file").click(timeout=60_000)
+    page.locator("input[type=file]").set_input_files(own_file)
+    page.get_by_text("The file is safe to read").wait_for(timeout=60_000)
+    page.get_by_text("No column is known to hold the perturbation").wait_for()
+    _choose(visitor, "Column with the perturbation", "target_x")
+    page.get_by_text("There are no control cells").wait_for()
+    _choose(visitor, "Label of the control cells", "mock")
+    page.get_by_text("There are no control cells").wait_for(state="detached")
+    _quiet(visitor)
+    page.get_by_role("button", name="Use this dataset").click()
+    page.get_by_text("is the dataset of every page now").wait_for(timeout=60_000)
+    visitor.settle("upload")
+    assert "dataset=upload-" in page.url
+    visitor.go("Train")
+    page.get_by_role("spinbutton", name="Epochs, at most").fill("100")
+    page.get_by_text("More settings").click()
+    page.get_by_label("Settings of the network").fill("n_latent=6\nn_hidden=16\npatience=100")
+    page.get_by_role("textbox", name="Name of the run").fill("mine")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_text("of at most 100").first.wait_for(timeout=60_000)
+    page.reload()
+    page.get_by_text("of at most 100").first.wait_for(timeout=60_000)
+    visitor.settle("train_running")
+    app.kill()
+    app.start()
+    visitor = visit("train")
+    page = visitor.page
+    _badge(page, "finished").wait_for(timeout=90_000)
+    page.goto(f"{app.address}/train?card=mine")
+    page.get_by_role("heading", name="mine").wait_for(timeout=30_000)
+    visitor.settle("train_finished")
+    assert (app.folder / "runs" / "mine" / "DONE").is_file()
+
+
+def test_a_shared_link_shows_the_same_view_elsewhere(visit: Open) -> None:
+    first = visit("generate?run=demo_cradle_vae&n_cells=60")
+    page = first.page
+    first.settle("generate_before")
+    page.get_by_role("button", name="Surprise me").click()
+    _badge(page, "never measured").wait_for(timeout=60_000)
+    first.settle("generate_surprise")
+    heading = page.get_by_role("heading", name="Perturbation:").inner_text()
+    rate = page.locator('[data-testid="stMetricValue"]').all_inner_texts()
+    other = visit(page.url)
+    _badge(other.page, "never measured").wait_for(timeout=60_000)
+    assert other.page.get_by_role("heading", name="Perturbation:").inner_text() == heading
+    other.settle("generate_shared")
+    assert other.page.locator('[data-testid="stMetricValue"]').all_inner_texts() == rate
+    assert other.page.get_by_text("The link asks for").count() == 0
+    _downloads(other, heading.removeprefix("Perturbation: ").strip())
+    strange = visit("generate?run=gone&genes=NOSUCH")
+    strange.page.get_by_text("The link asks for something").wait_for(timeout=60_000)
+    assert strange.page.get_by_text("run gone").count() == 1
+
+
+def _downloads(visitor: Visitor, label: str) -> None:
+    """Every kind of file is what it says."""
+    page = visitor.page
+
+    def taken(name: str) -> bytes:
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name).first.click()
+        return Path(download.value.path()).read_bytes()
+
+    cells = ad.read_h5ad(io.BytesIO(taken("Cells (.h5ad)")))
+    assert cells.n_obs == 60
+    assert set(cells.obs["perturbation"]) == {label}
+    assert len(taken("Table of cells (.csv)").splitlines()) == 61
+    with zipfile.ZipFile(io.BytesIO(taken("Reproducible bundle (.zip)"))) as archive:
+        inside = ad.read_h5ad(io.BytesIO(archive.read("cells.h5ad")))
+        assert {"query.json", "effects.csv", "model_card.json"} <= set(archive.namelist())
+    np.testing.assert_array_equal(inside.X.toarray(), cells.X.toarray())
+    figure = page.locator(".js-plotly-plot").first
+    for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG")):
+        page.get_by_role("radio", name=kind).click()
+        _quiet(visitor)
+        page.wait_for_timeout(500)
+        figure.hover()
+        with page.expect_download() as download:
+            figure.locator('[data-attr], .modebar-btn[data-title*="ownload"]').first.click()
+        assert download.value.suggested_filename.endswith(f".{kind}")
+        assert Path(download.value.path()).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("link", ["train?run=demo_cradle_vae", "generate"])
+def test_dark_theme_on_a_phone_fits_and_is_dark(visit: Open, link: str) -> None:
+    visitor = visit(link, (390, 844), "dark")
+    visitor.settle(f"dark_{link.partition('?')[0]}")
+    page = visitor.page
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    colours = page.evaluate(
+        "['.stApp', 'h1'].map((s, i) => getComputedStyle(document.querySelector(s))"
+        "[i ? 'color' : 'backgroundColor'])"
+    )
+    back, text = (sum(int(part) for part in colour[4:-1].split(",")[:3]) for colour in colours)
+    assert back < 150 < 500 < text

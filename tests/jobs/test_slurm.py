@@ -1,0 +1,98 @@
+"""The SLURM executor against stand-ins for the commands of SLURM, with the real submitit."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cradle.errors import InputError
+from cradle.jobs import queue, slurm
+from cradle.jobs.job import PROCESS
+from cradle.run_folders import runs_folder
+from cradle.runs import Run
+
+SBATCH = """#!{python}
+import os, subprocess, sys
+folder = {folder!r}
+script = sys.argv[-1]
+open(folder + "/script", "w").write(open(script).read())
+environment = dict(os.environ, SLURM_JOB_ID="77", SLURM_NTASKS="1", SLURM_NNODES="1",
+                   SLURM_NODEID="0", SLURM_PROCID="0", SLURM_LOCALID="0",
+                   SLURM_JOB_NODELIST="here", SLURM_JOB_NUM_NODES="1")
+child = subprocess.Popen(["bash", script], env=environment, start_new_session=True,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+open(folder + "/pid", "w").write(str(child.pid))
+print("Submitted batch job 77")
+"""
+SRUN = """#!/bin/bash
+while [[ "$1" == --* ]]; do
+    case "$1" in --output|--error) shift ;; esac
+    shift
+done
+exec "$@"
+"""
+SACCT = """#!/bin/bash
+echo "JobID|State|NodeList"
+if pgrep -s "$(cat {folder}/pid)" > /dev/null; then echo "77|RUNNING|here"
+else echo "77|CANCELLED by 0|here"; fi
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """``sbatch`` and its kin on the path; the job runs on this machine."""
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in {"sbatch": SBATCH, "srun": SRUN, "sacct": SACCT}.items():
+        filled = text.replace("{folder!r}", repr(str(folder))).replace("{folder}", str(folder))
+        (folder / name).write_text(filled.replace("{python}", sys.executable))
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("CRADLE_EXECUTOR", "slurm")
+    monkeypatch.setenv("CRADLE_SLURM", "slurm_partition=cpu,timeout_min=7")
+    return folder
+
+
+def test_a_fit_goes_through_the_cluster(cluster, screen_file, until):
+    out = str((runs_folder() / "far").resolve())
+    arguments = ["fit", str(screen_file), "--model", "control_mean", "--out", out]
+    job = queue.submit("fit", "far", arguments, out)
+    assert json.loads((job.folder / PROCESS).read_text()) == {"slurm": "77"}
+    script = (cluster / "script").read_text()
+    assert "#SBATCH --partition=cpu" in script
+    assert "#SBATCH --time=7" in script
+    until(job, "finished", seconds=90)
+    assert Run.load(out).model_name == "control_mean"
+
+
+def test_parameters_are_read_or_refused():
+    found = slurm.parameters("slurm_partition=gpu, timeout_min=10")
+    assert found == {**slurm.DEFAULTS, "slurm_partition": "gpu", "timeout_min": 10}
+    for text in ("partition", "=3", "a b=3"):
+        with pytest.raises(InputError, match="cannot be read"):
+            slurm.parameters(text)
+
+
+def test_without_submitit_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    monkeypatch.setenv("CRADLE_EXECUTOR", "slurm")
+    with pytest.raises(InputError, match="submitit"):
+        queue.submit("fit", "x", ["fit"], "x")
+    assert queue.all_jobs() == []
+
+
+def test_a_cluster_that_refuses_is_a_plain_error(cluster):
+    (cluster / "sbatch").write_text("#!/bin/bash\necho no such partition >&2\nexit 1\n")
+    with pytest.raises(InputError, match="did not take"):
+        queue.submit("fit", "x", ["fit"], "x")
+    assert queue.all_jobs() == []
+
+
+def test_the_app_starts_without_submitit():
+    code = "import sys; import cradle.jobs.queue; sys.exit('submitit' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
