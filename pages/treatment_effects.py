@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import effects_view, evidence
+from cradle.ui import effects_beside, effects_view, evidence
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 from cradle.ui.store import needs_run
@@ -17,6 +17,7 @@ def body(choices: Choices) -> None:
     with right:
         effects_view.gene(choices, run, view, clicked)
     effects_view.score_table(run, view)
+    effects_beside.beside(choices, run, view)
     if choices.dataset.simulated:
         evidence.truth(str(run.path))
     evidence.coverage(str(run.path), view.terms.split, view.split)

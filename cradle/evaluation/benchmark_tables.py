@@ -131,7 +131,7 @@ def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     -------
     DataFrame
         ``SUMMARY``. Folds are averaged within each seed first. ``sd`` is NaN for one seed. A
-        model of the table without a value of this metric stays, with NaN: not applicable.
+        model or rule without a value of this metric stays, with NaN: not applicable.
     """
     chosen = table[(table["metric"] == metric) & np.isfinite(table["value"])]
     by_model = ["model", "train_cells"]
@@ -143,7 +143,7 @@ def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     full["kind"] = full["model"].map(kind_of)
     counts = {name: full[name].fillna(0).astype(int) for name in ("n_seeds", "n_folds")}
     full = full.assign(**counts)
-    full = full[(full["kind"] == "model") | full["mean"].notna()]
+    full = full[full["kind"].isin(("model", "floor")) | full["mean"].notna()]
     ascending = describe(metric).higher_is_better is False
     ranked = full.sort_values("mean", ascending=ascending, kind="stable", ignore_index=True)
     return pd.DataFrame(ranked[list(SUMMARY)])

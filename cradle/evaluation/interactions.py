@@ -12,7 +12,7 @@ counts by how well it determines them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -216,7 +216,7 @@ def interaction(fit: Fit, replicates: Fit, n_genes: int) -> Interaction:
     leading, leaders = int(dominance(fit)), dominance(replicates)
     dominates = leading >= 0 and not reason and float(np.mean(leaders == leading)) >= STABLE
     return Interaction(
-        "undetermined" if reason else _as_class(kind),
+        cast("Class", "undetermined" if reason else kind),
         (0 if leading == 0 else 1) if dominates else None,
         fit,
         _interval(fit.magnitude, replicates.magnitude),
@@ -298,8 +298,3 @@ def _interval(
         return float("nan"), float("nan")
     low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2]) - np.median(finite)
     return float(value + low), float(value + high)
-
-
-def _as_class(kind: str) -> Class:
-    known: tuple[Class, ...] = ("additive", "synergy", "suppression", "neomorphic", "redundant")
-    return next(name for name in known if name == kind)

@@ -57,6 +57,6 @@ def model_scores(
                         hovertemplate=f"{row.name}: {row.mean:.3f}<extra></extra>")  # fmt: skip
     rows = -(-(len(references) + 2) // 2)  # of the legend on a phone, two entries a row
     finish(fig, title=title, x=x, height=170 + 20 * rows + 30 * len(models), legend=True)
-    fig.update_layout(margin_t=fig.layout.margin.t + 14 * max(0, rows - 1))
+    fig.update_layout(margin_t=fig.layout.margin.t + 8 * max(0, rows - 1))
     fig.update_yaxes(autorange="reversed", dtick=1, type="category", showgrid=False)
     return fig

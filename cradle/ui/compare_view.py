@@ -6,38 +6,32 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from cradle.errors import InputError
 from cradle.evaluation.benchmark_tables import (
     describe,
+    kind_of,
     order,
     read_benchmark,
     seed_values,
     summarise,
 )
-from cradle.evaluation.published import published
 from cradle.evaluation.verdict import verdict
-from cradle.models.baselines import BASELINES
-from cradle.models.registry import MODELS
 from cradle.plots.comparison import model_scores
 from cradle.ui.errors import problem
 from cradle.ui.figures import figure_with_table, slug, table_twin
 from cradle.ui.labels import GLOSSARY, safe_label
 from cradle.ui.navigation import ROOT
+from cradle.ui.score_tables import NOTHING, row_name, score_table, wide_table
 from cradle.ui.sidebar import Choices
 
 SHIPPED = ROOT / "assets" / "benchmarks"
 SPLITS = {"test": "test (held out)", "val": "val", "train": "train", "all": "all cells"}
 TRAINED = {"all": "all cells", "passing": "QC-passing cells only"}
-NOTHING = "not applicable"
-_MAIN = ("ate_rho", "ate_r2", "jaccard_50", "qcpr_3", "qcpr_4", "qcpr_5", "pearson_delta",
-         "e_distance", "seconds", "peak_mb")  # fmt: skip
-_KINDS = {"model": "trained model", "floor": "simple rule (floor)", "ceiling": "ceiling",
-          "replicate": "replicate", "observed": "observed cells", "other": "other"}  # fmt: skip
 _SIMULATED = ("simulated", "semi_synthetic")
+_OF_THE_FIT = ("seconds", "peak_mb")
 
 
 class View(NamedTuple):
@@ -115,7 +109,9 @@ def ask(choices: Choices) -> View:
         help="Filtering, what one would do instead: the same model trained on QC-passing cells "
         "only.",
     )  # fmt: skip
-    kept = table[(table["split"] == split) & table["train_cells"].isin(chosen or trained)]
+    # Time and memory are of the whole fit, whatever the split.
+    of_split = (table["split"] == split) | table["metric"].isin(_OF_THE_FIT)
+    kept = table[of_split & table["train_cells"].isin(chosen or trained)]
     dataset = str(kept["dataset"].iloc[0]) if len(kept) else str(title)
     return View(str(title), kept, dataset, str(metric), float(mad), str(split))
 
@@ -124,7 +120,12 @@ def words(view: View) -> None:
     """Who wins, and whether the seeds allow to say so."""
     if view.dataset in _SIMULATED:
         st.badge("simulated", icon=":material/science:", color="violet")
-    said = verdict(_summary(view), seed_values(view.table, view.metric), view.metric, _name)
+    said = verdict(
+        summarise(view.table, view.metric),
+        seed_values(view.table, view.metric),
+        view.metric,
+        row_name,
+    )
     for sentence in said:
         st.markdown(sentence)
     if not said:
@@ -136,18 +137,18 @@ def words(view: View) -> None:
 
 def figure(view: View) -> None:
     """The chosen score of every model, with its spread, between floor and ceiling."""
-    summary = _summary(view)
+    summary = summarise(view.table, view.metric)
     models = summary[(summary["kind"] == "model") & summary["mean"].notna()]
-    references = summary[~summary["kind"].isin(("model", "other"))]
+    references = summary[~summary["kind"].isin(("model", "other")) & summary["mean"].notna()]
     seeds = seed_values(view.table, view.metric)
     seeds = seeds[seeds["model"].isin(models["model"])]
     about = describe(view.metric)
     simulated = " (simulated data)" if view.dataset in _SIMULATED else ""
     figure_with_table(
         model_scores(
-            models.assign(name=[_name(row) for _, row in models.iterrows()]),
-            seeds.assign(name=[_name(row) for _, row in seeds.iterrows()]),
-            references.assign(name=[_name(row) for _, row in references.iterrows()]),
+            models.assign(name=[row_name(row) for _, row in models.iterrows()]),
+            seeds.assign(name=[row_name(row) for _, row in seeds.iterrows()]),
+            references.assign(name=[row_name(row) for _, row in references.iterrows()]),
             title=f"{about.label} of each model{simulated}",
             x=f"{about.label}{about.arrow} ({about.unit})" if about.unit else about.label,
         ),
@@ -165,7 +166,7 @@ def one_score(view: View) -> None:
     """The chosen score as a table, with what the papers print in a column of its own."""
     about = describe(view.metric)
     st.subheader(f"{about.label}, model by model")
-    table = score_table(view)
+    table = score_table(view.table, view.metric, view.dataset, view.mad, view.split)
     number = st.column_config.NumberColumn
     columns: dict[str, Any] = {
         "model": st.column_config.TextColumn("model", pinned=True),
@@ -193,32 +194,6 @@ def one_score(view: View) -> None:
     table_twin(table, f"table_{view.slug}")
 
 
-def score_table(view: View) -> pd.DataFrame:
-    """Rows of the table of one score: ours, and models that only the paper has."""
-    summary = _summary(view)
-    missing = summary["mean"].isna()
-    printed = published(view.dataset, view.metric, view.mad)
-    if view.split != "test":
-        printed = printed.iloc[:0]  # the papers score held-out cells
-    ours = summary[summary["kind"] != "other"].assign(
-        status=np.where(missing[summary["kind"] != "other"], NOTHING, "")
-    )
-    elsewhere = printed[~printed["model"].isin(ours["model"])]
-    only = pd.DataFrame({"model": elsewhere["model"], "train_cells": "all", "kind": "model",
-                         "status": "not run here"})  # fmt: skip
-    full = pd.concat([ours, only], ignore_index=True) if len(only) else ours
-    on_all = full["train_cells"] == "all"
-    joined = full.assign(key=full["model"].where(on_all)).merge(
-        printed.rename(columns={"model": "key"}), on="key", how="left"
-    )
-    names = [_name(row) for _, row in full.iterrows()]
-    joined = joined.assign(model=names, what=joined["kind"].map(_KINDS))
-    for count in ("n_seeds", "n_folds"):
-        joined[count] = joined[count].where(joined["mean"].notna()).astype("Int64")
-    return joined[["model", "mean", "sd", "n_seeds", "n_folds", "what", "status", "published",
-                   "published_sd", "published_source"]]  # fmt: skip
-
-
 def all_scores(view: View) -> None:
     """The main scores of every model side by side."""
     st.subheader("All main scores")
@@ -234,52 +209,13 @@ def all_scores(view: View) -> None:
     table_twin(table, f"all_{view.slug}")
 
 
-def wide_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Models × main scores as text, the best of the first score on top."""
-    present = set(table["metric"])
-    metrics = [metric for metric in _MAIN if metric in present]
-    columns: dict[str, dict[str, str]] = {}
-    for metric in metrics:
-        about, rows = describe(metric), summarise(table, metric)
-        rows = rows[rows["kind"] != "other"]
-        columns[about.label + about.arrow] = {
-            _name(row): _text(row["mean"], row["sd"]) for _, row in rows.iterrows()
-        }
-    names = list(dict.fromkeys(name for column in columns.values() for name in column))
-    wide = pd.DataFrame({label: [column.get(name, NOTHING) for name in names]
-                         for label, column in columns.items()})  # fmt: skip
-    wide.insert(0, "model", names)
-    return wide
-
-
-def _text(mean: float, sd: float) -> str:
-    if np.isnan(mean):
-        return NOTHING
-    digits = 0 if abs(mean) >= 100 else 3
-    return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
-
-
-def _summary(view: View) -> pd.DataFrame:
-    return summarise(view.table, view.metric)
-
-
 def _models(table: pd.DataFrame) -> set[str]:
-    from cradle.evaluation.benchmark_tables import kind_of
-
     return {model for model in table["model"].unique() if kind_of(model) == "model"}
 
 
 def _named(metric: str) -> str:
     about = describe(metric)
     return safe_label(about.label) + about.arrow
-
-
-def _name(row: pd.Series) -> str:
-    """Words for a row: the registry's label, and the cells that it was trained on."""
-    model = str(row["model"])
-    spec = BASELINES.get(model) or MODELS.get(model)
-    words = spec.label if spec is not None else safe_label(model.replace("_", " "))
-    return f"{words}, passing cells" if row["train_cells"] == "passing" else words
 
 
 def _tables() -> dict[str, pd.DataFrame]:

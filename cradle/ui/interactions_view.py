@@ -61,10 +61,12 @@ def table_of(run: Run) -> pd.DataFrame | None:
 
 
 def safe(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with names that no widget takes for markup."""
+    """The table with names that no widget takes for markup; absent names stay absent."""
     names = ("pair", "first", "second", "observed_dominant", "predicted_dominant")
-    return table.assign(**{name: safe_labels(table[name].astype(object)) for name in names
-                           if table[name].notna().any()})  # fmt: skip
+    return table.assign(**{
+        name: safe_labels(table[name].astype(str)).where(table[name].notna(), None)
+        for name in names
+    })  # fmt: skip
 
 
 def headline(table: pd.DataFrame) -> None:
@@ -148,12 +150,16 @@ def reading(rows: pd.DataFrame) -> str:
     words = [f"{len(rows)} measured pairs, {len(held)} of them held out from training."]
     if few:
         words.append(f"For {few} of them fewer than {MIN_GENES} genes respond: no class is given.")
-    if len(rows) >= 5:
-        rho = rows["observed_scale"].corr(rows["predicted_scale"], method="spearman")
-        weak = "hardly foresees" if rho > 0.2 else "does not foresee"
-        verdict = "foresees" if rho > 0.5 else weak
-        words.append(f"The model **{verdict}** which pairs do more or less than the sum "
-                     f"(rank correlation {rho:.2f}).")  # fmt: skip
+    error = (rows["observed_scale"] - rows["predicted_scale"]) ** 2
+    skill = 1 - error.sum() / (rows["observed_scale"] - 1).pow(2).sum()
+    if len(rows) >= 5 and skill <= 0:
+        words.append("The model foresees the size of these pairs **no better than the plain sum** "
+                     "of their singles.")  # fmt: skip
+    elif len(rows) >= 5:
+        words.append(
+            f"Of what sets the pairs apart from the plain sum, the model foresees **{100 * skill:.0f} %** (squared "
+            "distance; 100 % is perfect)."
+        )
     outside = rows["observed_scale"].sub(1).abs()
     predicted = rows["predicted_scale"].sub(1).abs()
     words.append(f"Observed pairs are {outside.median():.2f} from the sum in the median, "
