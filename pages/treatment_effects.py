@@ -17,7 +17,6 @@ def body(choices: Choices) -> None:
     with right:
         effects_view.gene(choices, run, view, clicked)
     effects_view.score_table(run, view)
-    effects_beside.beside(choices, run, view)
     if choices.dataset.simulated:
         evidence.truth(str(run.path))
     evidence.coverage(str(run.path), view.terms.split, view.split)
@@ -25,6 +24,7 @@ def body(choices: Choices) -> None:
         effects_view.per_perturbation(view)
     else:
         effects_view.top(view)
+    effects_beside.beside(choices, run, view)
 
 
 show("effects", body)

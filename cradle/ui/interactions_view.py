@@ -81,6 +81,10 @@ def headline(table: pd.DataFrame) -> None:
     if measured.any():
         st.markdown(f"Of {len(table):,} pairs, **{measured.sum()}** were measured together with "
                     f"both of their single genes: {found}.")  # fmt: skip
+        if set(counts.index) == {"undetermined"}:
+            st.info("Too few genes respond in the single genes of these pairs to give them a "
+                    "class: more cells per perturbation, or more genes, would be needed. The "
+                    "table at the end of the page says why for each.")  # fmt: skip
     else:
         st.info("In this dataset no pair was measured together with both of its single genes, so "
                 "nothing here can check the predicted interactions.")  # fmt: skip
@@ -157,8 +161,8 @@ def reading(rows: pd.DataFrame) -> str:
                      "of their singles.")  # fmt: skip
     elif len(rows) >= 5:
         words.append(
-            f"Of what sets the pairs apart from the plain sum, the model foresees **{100 * skill:.0f} %** (squared "
-            "distance; 100 % is perfect)."
+            "Of what sets these pairs apart from the plain sum, the model foresees "
+            f"**{100 * skill:.0f} %** (in squared distance; 100 % is perfect)."
         )
     outside = rows["observed_scale"].sub(1).abs()
     predicted = rows["predicted_scale"].sub(1).abs()

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cradle.errors import InputError
 from cradle.ui import library, store
+from cradle.ui.errors import problem
 from cradle.ui.labels import safe_label
 from cradle.ui.sidebar import Choices
 
@@ -33,10 +35,19 @@ def choose(choices: Choices, key: str) -> list[Run]:
         return []
     chosen = st.multiselect(
         "Further runs beside this one", others, key=key, bind="query-params",
-        max_selections=MAX_OTHERS, format_func=lambda name: described(store.run_at(
-            str(entries[name].path))), placeholder="choose up to three runs",
+        max_selections=MAX_OTHERS, format_func=safe_label, placeholder="choose up to three runs",
     )  # fmt: skip
-    return [store.run_at(str(entries[name].path)) for name in chosen]
+    return [run for name in chosen if (run := _opened(str(entries[name].path))) is not None]
+
+
+def _opened(path: str) -> Run | None:
+    try:
+        run = store.run_at(path)
+        run.split, run.predicted_effects, run.perturbations  # noqa: B018 - read here or not at all
+    except InputError as error:
+        problem(error.what, error.found, error.do)
+        return None
+    return run
 
 
 def described(run: Run) -> str:
