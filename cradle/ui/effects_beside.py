@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cradle.runs import Run
     from cradle.ui.effects_view import View
 
+_NUMBERS = ("observed", "predicted", "lower", "upper")
 _POINTS = 5_000  # of each panel, so that all of them stay below the browser's WebGL limit
 
 
@@ -32,7 +33,8 @@ def beside(choices: Choices, run: Run, view: View) -> None:
     shown, tables, scores = [run, *same], [], []
     for each in shown:
         terms = view.terms._replace(run_path=str(each.path))
-        tables.append(comparison.points(terms).assign(run=each.name))
+        points = comparison.points(terms).astype(dict.fromkeys(_NUMBERS, float))
+        tables.append(points.assign(run=each.name))
         row = comparison.score_rows(terms, view.targets).set_index("who").loc[comparison.MODEL]
         scores.append({"run": other_runs.described(each)} | row.to_dict())
     whole = pd.concat(tables, ignore_index=True)

@@ -1,4 +1,4 @@
-"""Theil–Sen interactions: known coefficients come back, classes follow the limits, noise is told."""
+"""Theil–Sen interactions: known coefficients come back, classes follow the limits."""
 
 import numpy as np
 import pytest

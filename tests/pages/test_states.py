@@ -33,7 +33,7 @@ def test_without_a_run_every_page_says_what_to_do(no_run: Path, open_page: Open,
     app = open_page(page)
     boxes = _boxes(app)
     assert not [box for box in boxes if FAILED in box]
-    if page in ("generate", "treatment_effects"):
+    if page in ("generate", "treatment_effects", "interactions"):
         assert "needs a trained model" in boxes[0]
         assert "What to do: " in boxes[0]
 
@@ -47,7 +47,7 @@ def test_run_without_cells_shows_what_it_stored(no_cells: Path, open_page: Open,
         assert any("not on this machine" in box.value for box in app.info)
 
 
-@pytest.mark.parametrize("page", [name for name in NAMES if name != "methods"])
+@pytest.mark.parametrize("page", [n for n in NAMES if n not in ("methods", "compare_models")])
 def test_broken_run_is_named_and_nothing_is_raised(
     broken: Path, open_page: Open, page: str
 ) -> None:
