@@ -50,12 +50,12 @@ def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
             colorscale=_SCALE, zmid=1.0, zmin=1 - _REACH, zmax=1 + _REACH, xgap=1, ygap=1,
             hovertemplate="%{customdata}<extra></extra>", hoverongaps=False,
             textfont={"size": 10},
-            colorbar={"title": {"text": "× the sum", "side": "right"}, "thickness": 12,
-                      "tickvals": [0, 0.5, 1, 1.5, 2]},
+            colorbar={"thickness": 8, "tickvals": [0, 1, 2], "ticktext": ["0×", "1×", "2×"],
+                      "xpad": 4},
         )
     )  # fmt: skip
-    finish(fig, title=title, height=170 + 17 * max(len(genes), 12))
-    fig.update_xaxes(showgrid=False, tickangle=-90, dtick=1, tickfont={"size": 10})
+    finish(fig, title=title, height=180 + 17 * max(len(genes), 12))
+    fig.update_xaxes(showgrid=False, tickangle=-90, dtick=1, tickfont={"size": 9})
     fig.update_yaxes(showgrid=False, autorange="reversed", dtick=1, tickfont={"size": 10})
     return fig
 
@@ -98,8 +98,11 @@ def predicted_interactions(table: pd.DataFrame, *, title: str) -> go.Figure:
     )
     for add in (fig.add_hline, fig.add_vline):
         add(1.0, line={"color": NEUTRAL, "width": 1})
-    return finish(fig, title=title, x="observed pair (× the sum of its singles)",
+    finish(fig, title=title, x="observed pair (× the sum of its singles)",
                   y="predicted pair (× the sum)", height=460, legend=True)  # fmt: skip
+    # On a phone each entry of the legend takes a row.
+    fig.update_layout(margin_t=fig.layout.margin.t + 20)
+    return fig
 
 
 def _bars(rows: pd.DataFrame, side: str, color: str) -> dict[str, object]:

@@ -151,13 +151,14 @@ def figure(view: View) -> None:
             references.assign(name=[row_name(row) for _, row in references.iterrows()]),
             title=f"{about.label} of each model{simulated}",
             x=f"{about.label}{about.arrow} ({about.unit})" if about.unit else about.label,
+            ascending=about.higher_is_better is False,
         ),
         view.table[view.table["metric"] == view.metric], f"scores_{view.slug}",
         alt=f"{about.label} of {len(models)} models with their spread over seeds, {view.words}.",
     )  # fmt: skip
     st.caption(
-        f"Of {view.words}. Diamonds: mean over seeds, bars: one standard deviation; ticks: single "
-        f"seeds. Lines: what to compare with. Floor: {GLOSSARY['floor']} "
+        f"Of {view.words}. Bars: one standard deviation over seeds; ticks: single seeds; lines: "
+        f"what to compare with. Floor: {GLOSSARY['floor']} "
         f"Ceiling: {GLOSSARY['ceiling']} Replicate: {GLOSSARY['replicate']}"
     )
 

@@ -12,7 +12,7 @@ from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
 from cradle.plots.scatter import effect_scatter, thin
 from cradle.ui import comparison, other_runs
 from cradle.ui.figures import figure, slug, table_twin
-from cradle.ui.labels import safe_labels
+from cradle.ui.labels import safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _panel(run: Run, table: pd.DataFrame, score: Mapping[Hashable, Any], reach: 
            view: View) -> None:  # fmt: skip
     points = thin(table, "perturbation", _POINTS)
     safe = {name: safe_labels(points[name]) for name in ("perturbation", "gene")}
-    title = f"{other_runs.described(run)}: ρ = {score['ate_rho']:.3f}, R² = {score['ate_r2']:.3f}"
+    title = f"{safe_label(run.name)}: ρ = {score['ate_rho']:.3f}, R² = {score['ate_r2']:.3f}"
     fig = effect_scatter(points.assign(**safe), title=title)
     fig.update_layout(height=440, dragmode=False)
     fig.update_xaxes(range=[reach[0] - 0.1, reach[1] + 0.1])

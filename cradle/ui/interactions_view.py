@@ -154,21 +154,24 @@ def reading(rows: pd.DataFrame) -> str:
     words = [f"{len(rows)} measured pairs, {len(held)} of them held out from training."]
     if few:
         words.append(f"For {few} of them fewer than {MIN_GENES} genes respond: no class is given.")
-    error = (rows["observed_scale"] - rows["predicted_scale"]) ** 2
-    skill = 1 - error.sum() / (rows["observed_scale"] - 1).pow(2).sum()
-    if len(rows) >= 5 and skill <= 0:
-        words.append("The model foresees the size of these pairs **no better than the plain sum** "
-                     "of their singles.")  # fmt: skip
-    elif len(rows) >= 5:
-        words.append(
-            "Of what sets these pairs apart from the plain sum, the model foresees "
-            f"**{100 * skill:.0f} %** (in squared distance; 100 % is perfect)."
-        )
+    shares = [f"{_foreseen(part):.0f} % for the {len(part)} {name}"
+              for name, part in (("held out", held), ("in training", rows.drop(held.index)))
+              if len(part) > 2]  # fmt: skip
+    if shares:
+        words.append("Of what sets them apart from the plain sum the model tells **"
+                     + ", ".join(shares) + "** (100 %: all of it; 0 % or less: no better than "
+                     "saying that every pair is the sum).")  # fmt: skip
     outside = rows["observed_scale"].sub(1).abs()
     predicted = rows["predicted_scale"].sub(1).abs()
     words.append(f"Observed pairs are {outside.median():.2f} from the sum in the median, "
                  f"predicted ones {predicted.median():.2f}.")  # fmt: skip
     return " ".join(words)
+
+
+def _foreseen(rows: pd.DataFrame) -> float:
+    """1 − squared error / squared distance from the plain sum, in percent."""
+    error = (rows["observed_scale"] - rows["predicted_scale"]).pow(2).sum()
+    return float(100 * (1 - error / (rows["observed_scale"] - 1).pow(2).sum()))
 
 
 def measure_next(table: pd.DataFrame, run: Run) -> None:

@@ -107,5 +107,5 @@ def wide_table(table: pd.DataFrame) -> pd.DataFrame:
 def _text(mean: float, sd: float) -> str:
     if np.isnan(mean):
         return NOTHING
-    digits = 0 if abs(mean) >= 100 else 3
+    digits = 0 if abs(mean) >= 100 else 1 if abs(mean) >= 10 else 3
     return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")

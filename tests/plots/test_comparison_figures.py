@@ -17,11 +17,14 @@ def test_scores_show_spread_seeds_and_reference_lines() -> None:
     )
     fig = model_scores(models, seeds, references, title="ATE-ρ", x="ATE-ρ ↑")
     by_name = {trace.name: trace for trace in fig.data}
-    assert list(by_name["mean ± sd over seeds"].error_x.array) == [0.02, 0.0]
+    assert list(by_name["model ± sd"].error_x.array) == [0.02, 0.0]
     assert list(by_name["one seed"].x) == [0.88, 0.92, 0.8]
-    assert [shape.x0 for shape in fig.layout.shapes] == [0.97, 0.95]
-    assert {by_name[n].line.dash for n in ("Ceiling", "Additive")} == {"solid", "dash"}
-    assert fig.layout.yaxis.autorange == "reversed"
+    assert sorted(shape.x0 for shape in fig.layout.shapes) == [0.95, 0.97]
+    assert len({trace.marker.symbol for trace in fig.data}) == len(fig.data)
+    # drawn from below, so the best stands on top
+    assert list(fig.layout.yaxis.categoryarray) == ["B", "A", "Additive", "Ceiling"]
+    turned = model_scores(models, seeds, references, title="", x="", ascending=True)
+    assert list(turned.layout.yaxis.categoryarray) == ["Ceiling", "Additive", "A", "B"]
 
 
 def _pairs() -> pd.DataFrame:
