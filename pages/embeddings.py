@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import embedding_view
+from cradle.ui import embedding_beside, embedding_view
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 
@@ -20,6 +20,7 @@ def body(choices: Choices) -> None:
     selected = embedding_view.draw(choices, request, drawn)
     embedding_view.evidence(drawn)
     embedding_view.selection(drawn, selected)
+    embedding_beside.beside(choices, request)
 
 
 show("embeddings", body)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import effects_view, evidence
+from cradle.ui import effects_beside, effects_view, evidence
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 from cradle.ui.store import needs_run
@@ -24,6 +24,7 @@ def body(choices: Choices) -> None:
         effects_view.per_perturbation(view)
     else:
         effects_view.top(view)
+    effects_beside.beside(choices, run, view)
 
 
 show("effects", body)

@@ -14,7 +14,7 @@ from cradle.data.catalogue import locate
 from cradle.data.sources import load
 from cradle.fitting import fit
 from cradle.simulation import write_simulation
-from scripts import build_maps
+from scripts import build_interactions, build_maps
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -31,6 +31,7 @@ def main() -> None:
         train("norman_subset", NORMAN_PAIRS)
     build_maps.store_quality("demo_cradle_vae")
     build_maps.store_maps()
+    build_interactions.main()
 
 
 def train(dataset: str, test_combinations: tuple[str, ...] | None) -> None:

@@ -15,6 +15,7 @@ HEAVY = {"torch", "pytorch_lightning", "scanpy", "anndata", "umap", "sklearn", "
 # the core that pages reach through cradle.ui's caches, never by themselves at import
 PAGES_MAY_NOT_IMPORT = {"torch", "pytorch_lightning", "scanpy", "umap", "sklearn", "numba"}
 MAX_LINES = 300
+INTERACTIONS = ("scripts/build_interactions.py",)
 
 
 def sources(*folders: str) -> list[Path]:
@@ -58,7 +59,10 @@ def test_streamlit_is_imported_by_the_app_the_pages_and_ui_alone():
 @pytest.mark.parametrize(
     ("module", "users"),
     [
-        ("cradle.ui", (*PAGES, "cradle/ui", "scripts/build_maps.py")),
+        (
+            "cradle.ui",
+            (*PAGES, "cradle/ui", "scripts/build_maps.py", *INTERACTIONS),
+        ),
         ("cradle.cli", ("cradle/cli", "cradle/__main__.py")),
     ],
 )

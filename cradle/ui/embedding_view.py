@@ -140,7 +140,7 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     if by == "gene":
         gene = right.selectbox("Gene", embedding.genes(drawn.request), key="map_gene",
                                bind="query-params", format_func=safe_label)  # fmt: skip
-    points = _points(drawn, str(by), None if gene is None else str(gene))
+    points = points_of(drawn, str(by), None if gene is None else str(gene))
     numeric = pd.api.types.is_numeric_dtype(points["color"])
     selected = st.session_state.get("map_selection", [])
     n = drawn.obs["source"].value_counts()
@@ -191,7 +191,7 @@ def options_label(name: str) -> str:
     return words.get(name) or (CRITERIA[name][1] if name in CRITERIA else name)
 
 
-def _points(drawn: CellMap, by: str, gene: str | None) -> pd.DataFrame:
+def points_of(drawn: CellMap, by: str, gene: str | None) -> pd.DataFrame:
     obs = drawn.obs
     label = obs["perturbation"].astype(str)
     if gene is not None:

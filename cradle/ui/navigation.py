@@ -31,6 +31,10 @@ PAGES = {
                            "a map of the cells"),
     "effects": PageSpec("treatment_effects.py", "Treatment effects", ":material/monitoring:",
                         "how right is it"),
+    "interactions": PageSpec("interactions.py", "Interactions", ":material/hub:",
+                             "which pairs are more than their sum; what to measure next"),
+    "compare": PageSpec("compare_models.py", "Compare models", ":material/leaderboard:",
+                        "which model is ahead, and by how much"),
     "methods": PageSpec("methods.py", "Methods", ":material/menu_book:",
                         "definitions and limits"),
 }  # fmt: skip

@@ -132,7 +132,14 @@ def test_walk_through_every_page(address: str, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(address)
     visitor.settle("overview")
-    for title in ("Data", "Quality control", "Treatment effects", "Methods"):
+    for title in (
+        "Data",
+        "Quality control",
+        "Treatment effects",
+        "Interactions",
+        "Compare models",
+        "Methods",
+    ):
         visitor.go(title)
         visitor.settle(title.lower().replace(" ", "_"))
     visitor.go("Generate")

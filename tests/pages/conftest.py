@@ -66,6 +66,27 @@ def one_hot(demo: Path, _one_hot: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return _one_hot / "demo"
 
 
+@pytest.fixture(scope="session")
+def _further_runs(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SAMS-VAE and a baseline on the same cells and split, and a run with another split."""
+    from cradle.data.sources import load
+
+    folder = tmp_path_factory.mktemp("further")
+    screen = load(shipped / "demo.h5ad")
+    quick = {"n_latent": 4, "n_hidden": 16}
+    fit(screen, "sams_vae", quick, out=folder / "sams", epochs=2)
+    fit(screen, "additive", out=folder / "rule")
+    fit(screen, "sams_vae", quick, out=folder / "elsewhere", epochs=1, split_seed=7)
+    return folder
+
+
+@pytest.fixture
+def further_runs(demo: Path, _further_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs ``sams``, ``rule`` and ``elsewhere`` beside ``demo``."""
+    monkeypatch.setenv("CRADLE_RUNS_DIR", str(_further_runs))
+    return _further_runs
+
+
 @pytest.fixture
 def no_run(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Cells, and no trained model."""

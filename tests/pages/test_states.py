@@ -33,7 +33,7 @@ def test_without_a_run_every_page_says_what_to_do(no_run: Path, open_page: Open,
     app = open_page(page)
     boxes = _boxes(app)
     assert not [box for box in boxes if FAILED in box]
-    if page in ("generate", "treatment_effects"):
+    if page in ("generate", "treatment_effects", "interactions"):
         assert "needs a trained model" in boxes[0]
         assert "What to do: " in boxes[0]
 
@@ -76,7 +76,7 @@ def test_what_does_not_apply_is_said_and_not_offered(one_hot: Path, open_page: O
     assert generate.segmented_control(key="artifact").options == ["off"]
 
 
-@pytest.mark.parametrize("page", [name for name in NAMES if name != "methods"])
+@pytest.mark.parametrize("page", [n for n in NAMES if n not in ("methods", "compare_models")])
 def test_broken_run_is_named_and_nothing_is_raised(
     broken: Path, open_page: Open, page: str
 ) -> None:

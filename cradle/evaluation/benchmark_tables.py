@@ -1,0 +1,161 @@
+"""Benchmark tables in long form: read, summarised over seeds, and put into words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cradle.errors import InputError
+from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
+from cradle.models.baselines import BASELINES
+
+KEYS = ("dataset", "fold", "model", "train_cells", "seed", "qc_mad", "split", "metric")
+COLUMNS = (*KEYS, "value")
+SUMMARY = ("model", "train_cells", "kind", "mean", "sd", "n_seeds", "n_folds")
+Kind = Literal["model", "floor", "ceiling", "replicate", "observed", "other"]
+#: Rows that stand among the models and are none.
+_REFERENCES: dict[str, Kind] = {
+    "ceiling": "ceiling", "replicate": "replicate", "observed": "observed",
+    "clean cells": "ceiling", "observed failed": "other",
+}  # fmt: skip
+
+
+class Described(NamedTuple):
+    """What a column ``metric`` says; ``higher_is_better`` is None where neither end is good."""
+
+    label: str
+    higher_is_better: bool | None
+    unit: str
+    explanation: str = ""
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as a sign."""
+        return {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
+
+
+_OTHERS = {
+    "seconds": Described("Training time", False, "seconds", "Wall time of one fit."),
+    "peak_mb": Described("Peak memory", False, "MB", "Largest resident memory of one fit."),
+    "effect_correlation_seen": Described("ρ with the truth, seen", True, "correlation"),
+    "effect_correlation_heldout": Described("ρ with the truth, held out", True, "correlation"),
+    "effect_correlation_heldout_interacting": Described(
+        "ρ with the truth, interacting pairs", True, "correlation"),
+    "artifact_correlation": Described("ρ with the true artifact", True, "correlation"),
+    "pearson_delta": Described("Pearson-Δ", True, "correlation"),
+    "pearson_delta_perturbed": Described("Pearson-Δ against perturbed mean", True, "correlation"),
+    "centroid_rank": Described("Centroid rank", True, "normalized inverse rank"),
+    "l2": Described("L2", False, "ln units"),
+    "weighted_mse": Described("Weighted MSE", False, "ln units squared"),
+    "e_distance": Described("E-distance (scPerturb)", False, "ln units squared"),
+    "energy_distance": Described("Energy distance", False, "ln units"),
+    "energy_distance_passing": Described("Energy distance, passing cells", False, "ln units"),
+    "mmd": Described("MMD²", False, "squared kernel distance"),
+    "mmd_passing": Described("MMD², passing cells", False, "squared kernel distance"),
+}  # fmt: skip
+
+
+def describe(metric: str) -> Described:
+    """Label, direction and unit of a metric; an unknown one keeps its name and no direction."""
+    if metric in METRICS:
+        known = METRICS[metric]
+        return Described(known.label, known.higher_is_better, known.unit, known.explanation)
+    if metric in _OTHERS:
+        return _OTHERS[metric]
+    if (found := re.fullmatch(r"qcpr_([\d.]+)", metric)) is not None:
+        base = METRICS["qcpr"]
+        label = f"{base.label} at {found[1]} MAD"
+        return Described(label, True, base.unit, base.explanation)
+    criterion = metric.removeprefix("wasserstein_")
+    if criterion != metric:
+        words = METRICS["wasserstein"].explanation
+        return Described(f"QC distance, {criterion.replace('_', ' ')}", False, "MADs", words)
+    return Described(metric.replace("_", " "), None, "")
+
+
+def order(metrics: set[str]) -> list[str]:
+    """Metrics as they are offered: effects, quality control, the field's, the rest."""
+    known = [*EFFECT_METRICS, *sorted(m for m in metrics if m.startswith("qcpr")), *_OTHERS]
+    first = [m for m in dict.fromkeys(known) if m in metrics]
+    return [*first, *sorted(metrics - set(first))]
+
+
+def read_benchmark(path: Path) -> pd.DataFrame:
+    """A table in long form (INTERFACE in the README), ``qcpr`` named after its threshold.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is no such table.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"dataset": str, "model": str, "metric": str})
+        absent = [name for name in COLUMNS if name not in table]
+        if absent:
+            raise ValueError(f"no column {', '.join(absent)}")
+        numbers = dict.fromkeys(("qc_mad", "value"), float)
+        table = table[list(COLUMNS)].astype(numbers)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "This file is not a benchmark table.",
+            f"{path.name}: {error}.",
+            "Use a table.csv as `cradle benchmark` writes it.",
+        ) from error
+    plain = table["metric"] == "qcpr"
+    named = "qcpr_" + table["qc_mad"].map("{:g}".format)
+    return table.assign(metric=table["metric"].mask(plain, named))
+
+
+def kind_of(model: str) -> Kind:
+    """What a row of the column ``model`` is."""
+    if model in BASELINES:
+        return "floor"
+    return "other" if model.endswith(" artifact on") else _REFERENCES.get(model, "model")
+
+
+def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Mean and spread over seeds of one metric, the best first.
+
+    Parameters
+    ----------
+    table
+        Rows of one dataset, threshold and split.
+    metric
+        One of its metrics.
+
+    Returns
+    -------
+    DataFrame
+        ``SUMMARY``. Folds are averaged within each seed first. ``sd`` is NaN for one seed. A
+        model or rule without a value of this metric stays, with NaN: not applicable.
+    """
+    chosen = table[(table["metric"] == metric) & np.isfinite(table["value"])]
+    by_model = ["model", "train_cells"]
+    seeds = chosen.groupby([*by_model, "seed"])["value"].mean()
+    found = seeds.groupby(level=by_model).agg(mean="mean", sd="std", n_seeds="count")
+    found["n_folds"] = chosen.groupby(by_model)["fold"].nunique()
+    everyone = pd.MultiIndex.from_frame(table[by_model].drop_duplicates())
+    full = found.reindex(everyone).reset_index()
+    full["kind"] = full["model"].map(kind_of)
+    counts = {name: full[name].fillna(0).astype(int) for name in ("n_seeds", "n_folds")}
+    full = full.assign(**counts)
+    full = full[full["kind"].isin(("model", "floor")) | full["mean"].notna()]
+    ascending = describe(metric).higher_is_better is False
+    ranked = full.sort_values("mean", ascending=ascending, kind="stable", ignore_index=True)
+    return pd.DataFrame(ranked[list(SUMMARY)])
+
+
+def seed_values(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One value per model, train_cells and seed, folds averaged."""
+    chosen = table[(table["metric"] == metric) & np.isfinite(table["value"])]
+    means = chosen.groupby(["model", "train_cells", "seed"])["value"].mean()
+    return pd.DataFrame(means.reset_index())
+
+
+def pooled_spread(first: float, second: float) -> float:
+    """√((s₁² + s₂²)/2) of two standard deviations over seeds."""
+    return float(np.sqrt((first**2 + second**2) / 2))

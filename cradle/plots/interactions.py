@@ -1,0 +1,114 @@
+"""Genetic interactions: all pairs of genes at once, and predicted against observed."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from cradle.plots.layout import finish
+from cradle.plots.palette import ARTIFACT_OFF, CATEGORIES, NEUTRAL
+
+#: One sign per class, so that the map can be read without colour.
+SIGNS = {
+    "additive": "=", "synergy": "+", "suppression": "−", "neomorphic": "n", "redundant": "r",
+    "undetermined": "?",
+}  # fmt: skip
+_SCALE = "PuOr"
+_REACH = 1.0  # multiples of the sum on either side of 1 that the colours span
+
+
+def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
+    """Genes against genes: predictions below the diagonal, measurements above it.
+
+    Parameters
+    ----------
+    table
+        Columns ``first``, ``second`` (``first`` before ``second`` in the alphabet),
+        ``predicted_scale``, ``predicted_class``, ``observed_scale`` and ``observed_class``.
+    title
+        Figure title.
+    """
+    genes = sorted({*table["first"], *table["second"]})
+    place = {gene: i for i, gene in enumerate(genes)}
+    values = np.full((len(genes), len(genes)), np.nan)
+    signs = np.full(values.shape, "", dtype=object)
+    hover = np.full(values.shape, "", dtype=object)
+    for side, transposed in (("observed", False), ("predicted", True)):
+        for first, second, scale, kind in zip(
+            table["first"], table["second"], table[f"{side}_scale"], table[f"{side}_class"],
+            strict=True,
+        ):  # fmt: skip
+            if not isinstance(kind, str):
+                continue
+            at = (place[first], place[second])
+            at = at[::-1] if transposed else at
+            values[at], signs[at] = scale, SIGNS[kind]
+            amount = f"{scale:.2f} × the sum" if np.isfinite(scale) else "too few genes respond"
+            hover[at] = f"{first} + {second}<br>{side}: {kind}, {amount}"
+    fig = go.Figure(
+        go.Heatmap(
+            z=values, x=genes, y=genes, text=signs, customdata=hover, texttemplate="%{text}",
+            colorscale=_SCALE, zmid=1.0, zmin=1 - _REACH, zmax=1 + _REACH, xgap=1, ygap=1,
+            hovertemplate="%{customdata}<extra></extra>", hoverongaps=False,
+            textfont={"size": 10},
+            colorbar={"thickness": 8, "tickvals": [0, 1, 2], "ticktext": ["0×", "1×", "2×"],
+                      "xpad": 4},
+        )
+    )  # fmt: skip
+    finish(fig, title=title, height=180 + 17 * max(len(genes), 12))
+    fig.update_xaxes(showgrid=False, tickangle=-90, dtick=1, tickfont={"size": 9})
+    fig.update_yaxes(showgrid=False, autorange="reversed", dtick=1, tickfont={"size": 10})
+    return fig
+
+
+def predicted_interactions(table: pd.DataFrame, *, title: str) -> go.Figure:
+    """Predicted against observed size of measured pairs, as multiples of the sum of the singles.
+
+    Parameters
+    ----------
+    table
+        One row a pair: ``pair``, ``support``, and for ``observed`` and ``predicted`` the columns
+        ``*_scale``, ``*_scale_low``, ``*_scale_high`` and ``*_class``.
+    title
+        Figure title.
+    """
+    fig = go.Figure()
+    looks = {"seen": ("in training", NEUTRAL, "circle-open"),
+             "held-out combination": ("held out", ARTIFACT_OFF.color, "diamond")}  # fmt: skip
+    for support, rows in table.groupby("support", sort=False):
+        name, color, symbol = looks.get(str(support), (str(support), CATEGORIES[3], "x"))
+        fig.add_scatter(
+            x=rows["observed_scale"], y=rows["predicted_scale"], mode="markers", name=name,
+            text=rows["pair"], customdata=rows[["observed_class", "predicted_class"]],
+            error_x=_bars(rows, "observed", color), error_y=_bars(rows, "predicted", color),
+            marker={"color": color, "symbol": symbol, "size": 10, "line": {"width": 2}},
+            hovertemplate="%{text}<br>observed %{x:.2f}: %{customdata[0]}<br>"
+                          "predicted %{y:.2f}: %{customdata[1]}<extra></extra>",
+        )  # fmt: skip
+    ends = [name for side in ("observed", "predicted") for name in
+            (f"{side}_scale_low", f"{side}_scale_high")]  # fmt: skip
+    spread = table[ends].to_numpy(float)
+    low, high = min(0.5, np.nanmin(spread, initial=0.5)), max(1.5, np.nanmax(spread, initial=1.5))
+    fig.add_scatter(
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        name="predicted = observed",
+        hoverinfo="skip",
+        line={"color": NEUTRAL, "dash": "dash", "width": 1.5},
+    )
+    for add in (fig.add_hline, fig.add_vline):
+        add(1.0, line={"color": NEUTRAL, "width": 1})
+    finish(fig, title=title, x="observed pair (× the sum of its singles)",
+                  y="predicted pair (× the sum)", height=460, legend=True)  # fmt: skip
+    # On a phone each entry of the legend takes a row.
+    fig.update_layout(margin_t=fig.layout.margin.t + 20)
+    return fig
+
+
+def _bars(rows: pd.DataFrame, side: str, color: str) -> dict[str, object]:
+    middle = rows[f"{side}_scale"]
+    return {
+        "type": "data", "symmetric": False, "color": color, "thickness": 1.2, "width": 0,
+        "array": rows[f"{side}_scale_high"] - middle,
+        "arrayminus": middle - rows[f"{side}_scale_low"],
+    }  # fmt: skip

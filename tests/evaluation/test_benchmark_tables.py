@@ -1,0 +1,189 @@
+"""Benchmark tables: seeds, folds, not applicable, published values, and the words about them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cradle.errors import InputError
+from cradle.evaluation.benchmark_tables import (
+    COLUMNS,
+    describe,
+    kind_of,
+    order,
+    pooled_spread,
+    read_benchmark,
+    seed_values,
+    summarise,
+)
+from cradle.evaluation.published import published
+from cradle.evaluation.verdict import verdict
+
+SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "benchmarks"
+
+
+def rows(model: str, values: list[float], metric: str = "ate_rho", fold: int = 0) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"dataset": "d", "fold": fold, "model": model, "train_cells": "all",
+         "seed": range(len(values)), "qc_mad": 3.0, "split": "test", "metric": metric,
+         "value": values}
+    )  # fmt: skip
+
+
+def table(*parts: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True)
+
+
+def said(frame: pd.DataFrame, metric: str = "ate_rho") -> str:
+    words = verdict(
+        summarise(frame, metric), seed_values(frame, metric), metric, lambda row: str(row["model"])
+    )
+    return " ".join(words)
+
+
+def test_mean_and_spread_are_over_seeds_after_folds_are_averaged():
+    frame = table(rows("sams_vae", [0.2, 0.4]), rows("sams_vae", [0.6, 1.0], fold=1))
+    found = summarise(frame, "ate_rho").iloc[0]
+    assert found["mean"] == pytest.approx(0.55)  # of 0.4 and 0.7
+    assert found["sd"] == pytest.approx(0.3 / np.sqrt(2))
+    assert (found["n_seeds"], found["n_folds"]) == (2, 2)
+
+
+def test_not_applicable_is_kept_and_is_no_zero():
+    frame = table(rows("cradle_vae", [0.9]), rows("svae_plus", [np.nan]), rows("additive", [0.8]))
+    found = summarise(frame, "ate_rho").set_index("model")
+    assert np.isnan(found.loc["svae_plus", "mean"])
+    assert found.loc["svae_plus", "n_seeds"] == 0
+    assert list(found.index) == ["cradle_vae", "additive", "svae_plus"]
+
+
+def test_the_best_comes_first_in_the_direction_of_the_metric():
+    frame = table(rows("a", [1.0], "e_distance"), rows("b", [2.0], "e_distance"))
+    assert list(summarise(frame, "e_distance")["model"]) == ["a", "b"]
+    frame = frame.assign(metric="ate_rho")
+    assert list(summarise(frame, "ate_rho")["model"]) == ["b", "a"]
+
+
+def test_training_on_passing_cells_is_another_row():
+    passing = rows("sams_vae", [0.7, 0.8]).assign(train_cells="passing")
+    found = summarise(table(rows("sams_vae", [0.5, 0.6]), passing), "ate_rho")
+    assert list(found["train_cells"]) == ["passing", "all"]
+
+
+def test_winner_beyond_the_pooled_spread():
+    frame = table(rows("cradle_vae", [0.90, 0.92]), rows("sams_vae", [0.80, 0.82]))
+    words = said(frame)
+    assert "**cradle_vae** has the best ATE-ρ of 2 trained models: 0.910 ± 0.014 (2 seeds)" in words
+    assert "sams_vae is next, 0.100 behind" in words
+    assert "**exceeds** the pooled seed spread of 0.014" in words
+    assert "ahead in 2 of 2 seeds" in words
+
+
+def test_no_winner_within_the_spread():
+    words = said(table(rows("cradle_vae", [0.80, 1.00]), rows("sams_vae", [0.78, 0.98])))
+    assert "**within** the pooled seed spread" in words
+    assert "no model is ahead" in words
+
+
+def test_one_seed_is_no_evidence():
+    words = said(table(rows("cradle_vae", [0.8]), rows("sams_vae", [0.5])))
+    assert "With a single seed there is no spread" in words
+
+
+def test_it_is_said_plainly_when_the_additive_baseline_wins():
+    model = rows("cradle_vae", [0.90, 0.92])
+    words = said(table(model, rows("additive", [0.96, 0.96])))
+    assert "**It loses to** the simple rule “additive”, which needs no training" in words
+    assert "better by 0.050" in words
+    words = said(table(model, rows("additive", [0.86, 0.86])))
+    assert "It is ahead of the simple rule “additive”" in words
+    words = said(table(model, rows("additive", [0.912, 0.912])))
+    assert "**on a par with** the simple rule “additive”" in words
+
+
+def test_losing_to_another_rule_is_said_beside_the_additive_one():
+    model = rows("cradle_vae", [0.90, 0.92])
+    frame = table(model, rows("additive", [0.5]), rows("perturbed_mean", [0.99]))
+    words = said(frame)
+    assert "It is ahead of the simple rule “additive”" in words
+    assert "**It loses to** the simple rule “perturbed_mean”" in words
+
+
+def test_lower_is_better_turns_the_verdict_around():
+    frame = table(rows("cradle_vae", [1.0, 1.1], "l2"), rows("additive", [3.0, 3.0], "l2"))
+    assert "It is ahead of the simple rule “additive”" in said(frame, "l2")
+    frame = table(rows("cradle_vae", [4.0, 4.1], "l2"), rows("additive", [3.0, 3.0], "l2"))
+    assert "**It loses to**" in said(frame, "l2")
+
+
+def test_a_pass_rate_above_that_of_clean_cells_is_no_praise():
+    frame = table(rows("cradle_vae", [0.99, 0.98], "qcpr_3"),
+                  rows("clean cells", [0.92, 0.92], "qcpr_3"))  # fmt: skip
+    assert "pass at 0.920, less often than the best model" in said(frame, "qcpr_3")
+
+
+def test_nobody_wins_where_neither_end_is_good():
+    assert said(rows("cradle_vae", [0.1, 0.2], "fails_mt_percent"), "fails_mt_percent") == ""
+
+
+def test_pooled_spread_is_the_root_of_the_mean_variance():
+    assert pooled_spread(3.0, 4.0) == pytest.approx(np.sqrt(12.5))
+
+
+def test_metrics_have_directions_and_an_order():
+    assert describe("qcpr_4").higher_is_better is True
+    assert describe("qcpr_4").label.endswith("at 4 MAD")
+    assert describe("wasserstein_mt_percent").arrow == " ↓"
+    assert describe("something_new") == ("something new", None, "", "")
+    assert order({"zeta", "seconds", "qcpr_3", "ate_rho"}) == [
+        "ate_rho",
+        "qcpr_3",
+        "seconds",
+        "zeta",
+    ]
+
+
+def test_rows_that_are_no_models_are_known():
+    names = ("cradle_vae", "additive", "ceiling", "replicate", "cradle_vae artifact on")
+    assert [kind_of(name) for name in names] == ["model", "floor", "ceiling", "replicate", "other"]
+
+
+def test_a_table_names_the_pass_rate_after_its_threshold(tmp_path):
+    path = tmp_path / "table.csv"
+    rows("a", [0.5], "qcpr").to_csv(path, index=False)
+    assert list(read_benchmark(path)["metric"]) == ["qcpr_3"]
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "", ",".join(COLUMNS) + "\nd,0,m,all,0,x,t,m,y"])
+def test_another_file_is_refused(tmp_path, content):
+    path = tmp_path / "table.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match="not a benchmark table"):
+        read_benchmark(path)
+
+
+def test_published_values_are_those_of_the_paper():
+    """Baek 2025, table 2, Norman, k = 4; pass rates as shares; Replogle has other numbers."""
+    found = published("norman_subset", "ate_rho", 4).set_index("model")
+    assert found.loc["cradle_vae", "published"] == 0.7477
+    assert found.loc["cradle_vae", "published_source"] == "Baek 2025 Table 2"
+    rates = published("norman", "qcpr_5", 3).set_index("model")["published"]
+    assert rates["cradle_vae"] == pytest.approx(0.9662)
+    assert published("replogle", "ate_r2", 3).set_index("model").loc["svae_plus", "published"] == (
+        0.3222
+    )
+
+
+@pytest.mark.parametrize(("dataset", "metric"), [("papalexi", "ate_rho"), ("norman", "seconds")])
+def test_what_no_paper_reports_is_empty(dataset, metric):
+    assert published(dataset, metric, 3).empty
+
+
+@pytest.mark.parametrize("name", ["norman_subset", "papalexi"])
+def test_committed_tables_can_be_read_and_judged(name):
+    frame = read_benchmark(SHIPPED / name / "table.csv")
+    frame = frame[(frame["split"] == "test") & (frame["qc_mad"] == 3)]
+    words = said(frame)
+    assert "cradle_vae" in words
+    assert "“additive”" in words
