@@ -21,8 +21,9 @@ from cradle.models.base import PerturbationVAE
 from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
 
-#: Parameters that stand for a perturbation themselves, of whichever model has them.
-TRAVELS_FAR = ("mask_logits", "embedding_location")
+#: Parameters that are a quantity of the model themselves rather than a weight of a network:
+#: log-odds, positions, log dispersions. They travel units where weights travel hundredths.
+DIRECT = ("mask_logits", "embedding_location", "log_theta")
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -111,12 +112,11 @@ class PerturbationTraining(lightning.LightningModule):
         """Adam, with the moments of an interrupted run where there are some."""
         rate = self.config.learning_rate
         named = list(self.model.named_parameters())
-        masks = [p for name, p in named if name.endswith(TRAVELS_FAR)]
-        others = [p for name, p in named if not name.endswith(TRAVELS_FAR)]
-        # log-odds and latent positions travel several units where weights travel hundredths
+        direct = [p for name, p in named if name.endswith(DIRECT)]
+        others = [p for name, p in named if not name.endswith(DIRECT)]
         groups: list[dict[str, Any]] = [
             {"params": others},
-            {"params": masks, "lr": rate * self.config.mask_learning_rate_factor},
+            {"params": direct, "lr": rate * self.config.direct_learning_rate_factor},
         ]
         optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
         for name, parameter in named:

@@ -51,7 +51,7 @@ class VAEConfig:
     max_epochs: int = 2000
     patience: int = 30
     gradient_clip: float = 100.0
-    mask_learning_rate_factor: float = 10.0
+    direct_learning_rate_factor: float = 10.0
     weight_average: float = 0.99
     n_particles: int = 1
     reconstruction_by_fail_rate: bool = False
@@ -92,7 +92,7 @@ class VAEConfig:
             ),
             "a positive number": (
                 "mask_temperature", "effect_scale", "learning_rate", "gradient_clip",
-                "library_size", "embedding_init_scale", "mask_learning_rate_factor",
+                "library_size", "embedding_init_scale", "direct_learning_rate_factor",
             ),
         }  # fmt: skip
         bad = {

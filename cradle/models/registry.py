@@ -95,7 +95,7 @@ _REFERENCE = {
     "hemoglobin_regex": True,
     "linear_path": False,
     "weight_average": 0.0,
-    "mask_learning_rate_factor": 1.0,
+    "direct_learning_rate_factor": 1.0,
     "embedding_init_scale": 1.0,
     "mask_init": 0.0,
     "mask_prior": 0.01,

@@ -26,7 +26,7 @@ class SVAEPlus(PerturbationVAE):
     entry, as in the published code, it could be integrated out and leave a constant.
     ``b = 1/mask_prior − 1``, so that ``mask_prior`` is the expected share of moved latents, as
     in SAMS-VAE, and follows the size of the data in the same way. ``mask_init``,
-    ``mask_temperature``, ``mask_learning_rate_factor``, ``linear_path`` and ``weight_average``
+    ``mask_temperature``, ``direct_learning_rate_factor``, ``linear_path`` and ``weight_average``
     apply too; the settings of embeddings and ``combine`` have nothing to act on.
     """
 
