@@ -15,7 +15,7 @@ import pandas as pd
 from cradle.data.dosage import perturbed_genes
 from cradle.data.preparation import Screen, perturbation_table, prepare
 from cradle.data.qc import CRITERIA
-from cradle.data.sources import data_hash
+from cradle.data.sources import data_hashes
 from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
 from cradle.files import make_folder, write_frame, write_json, write_text
@@ -78,6 +78,7 @@ def fit(
     check_seed(split_seed, "seed of the split")
     settings = {**(config or {}), **({"max_epochs": epochs} if epochs else {})}
     hemoglobin_regex = spec.config(settings).hemoglobin_regex
+    current_hash, former_hash = data_hashes(adata)
     request = {
         "schema": RUN_SCHEMA,
         "model": model,
@@ -89,9 +90,9 @@ def fit(
         "test_combinations": list(test_combinations or []),
         "n_top_genes": n_top_genes,
         "requested": settings,
-        "data_hash": data_hash(adata),
+        "data_hash": current_hash,
     }
-    if (finished := _resumable(out, request, resume)) is not None:
+    if (finished := _resumable(out, request, resume, former_hash)) is not None:
         return finished
     screen = prepare(
         adata,
@@ -111,17 +112,21 @@ def fit(
         write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
         history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
     write_frame(out / "history.csv", history)
-    _write_provenance(out, adata, request, time.time() - started)
+    _write_provenance(out, adata, request, screen.split_from, time.time() - started)
     _evaluate(out, screen)
     write_text(out / DONE, "")
     return Run.load(out)
 
 
-def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None:
+def _resumable(
+    out: Path, request: Mapping[str, Any], resume: bool, former_hash: str
+) -> Run | None:
     """The finished run in ``out``, if any; refuses to write over another run."""
     if not (out / "config.json").is_file():
         return None
     there = read_json(out / "config.json")
+    if there.get("data_hash") == former_hash:
+        there["data_hash"] = request["data_hash"]
     if not resume:
         raise InputError(
             "The run directory is in use.",
@@ -242,7 +247,7 @@ def _train(
 
 
 def _write_provenance(
-    out: Path, adata: AnnData, request: Mapping[str, Any], seconds: float
+    out: Path, adata: AnnData, request: Mapping[str, Any], split_from: str, seconds: float
 ) -> None:
     record = adata.uns.get("cradle", {})
     packages = ("torch", "pytorch-lightning", "scanpy", "anndata", "numpy", "scipy")
@@ -255,6 +260,7 @@ def _write_provenance(
                 "simulated": bool(record.get("simulated", False)),
                 "n_cells": adata.n_obs,
                 "n_genes": adata.n_vars,
+                "split": split_from,
             },
             "versions": {
                 "cradle": __import__("cradle").__version__,

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,18 @@ def datasets() -> dict[str, DatasetEntry]:
     return dict(sorted(listed.items(), key=lambda item: item[0] != "demo"))
 
 
-def runs(dataset: DatasetEntry, data_hash: str | None) -> dict[str, RunEntry]:
+def runs(dataset: DatasetEntry, hashes: Collection[str]) -> dict[str, RunEntry]:
     """Finished runs trained on a dataset, by folder name.
 
     Parameters
     ----------
     dataset
         Entry of ``datasets``.
-    data_hash
-        Of its cells, which decides whatever the names say; None where they are not here.
+    hashes
+        Of its cells, which decide whatever the names say; none where they are not here.
     """
-    if data_hash is not None:
-        return {entry.name: entry for entry in _all_runs() if entry.data_hash == data_hash}
+    if hashes:
+        return {entry.name: entry for entry in _all_runs() if entry.data_hash in hashes}
     return {entry.name: entry for entry in _all_runs() if entry.dataset == dataset.name}
 
 
