@@ -20,7 +20,9 @@ from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
 from cradle.files import make_folder, write_frame, write_json, write_text
 from cradle.models.registry import ModelSpec, model_spec
-from cradle.runs import DONE, RUN_SCHEMA, WEIGHTS, Run, new_run_path, read_json, write_tensors
+from cradle.run_tables import read_json
+from cradle.runs import DONE, RUN_SCHEMA, WEIGHTS, Run, new_run_path
+from cradle.weights import write_tensors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -118,9 +120,7 @@ def fit(
     return Run.load(out)
 
 
-def _resumable(
-    out: Path, request: Mapping[str, Any], resume: bool, former_hash: str
-) -> Run | None:
+def _resumable(out: Path, request: Mapping[str, Any], resume: bool, former_hash: str) -> Run | None:
     """The finished run in ``out``, if any; refuses to write over another run."""
     if not (out / "config.json").is_file():
         return None

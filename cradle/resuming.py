@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 
 from cradle.files import write_frame, write_json
-from cradle.runs import load_weights, read_tensors, write_tensors
 from cradle.training import EpochState
+from cradle.weights import load_weights, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

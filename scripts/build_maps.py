@@ -35,7 +35,7 @@ def store_maps() -> None:
 
 
 def store_quality(run_name: str) -> None:
-    """Put the quality columns into the demo; its data hash stays, for it is of what was measured."""
+    """Put the quality columns into the demo; its data hash stays: it covers no such columns."""
     adata, run = load("demo"), Run.load(library.SHIPPED_RUNS / run_name)
     reference = run.split.reindex(adata.obs_names).isin(["train", "val"]).to_numpy(bool)
     metrics = cell_metrics(adata, reference_cells=reference, hb_genes=run.thresholds.hb_genes)

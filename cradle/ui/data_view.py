@@ -158,10 +158,11 @@ def _report(name: str) -> None:
     adata = store.cells_of(str(library.upload_path(name)))
     record = adata.uns["cradle"]
     st.success(f"Choose **{name}** as dataset in the sidebar.", icon=":material/check_circle:")
-    dropped = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in record["dropped"].items())
+    left_out = record.get("dropped", {}).items()
+    dropped = ", ".join(f"{int(n):,} {safe_text(why.replace('_', ' '))}" for why, n in left_out)
     st.markdown(
-        f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped}\n"
-        f"- library size from: {safe_text(str(record['library_size_source']))}"
+        f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped or 'none'}\n"
+        f"- library size from: {safe_text(str(record.get('library_size_source', 'the file')))}"
     )
     violations = validate(adata)
     if violations:

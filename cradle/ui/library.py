@@ -1,16 +1,15 @@
 """Which datasets and runs there are to choose from; reads names only, no cells and no weights."""
 
-import json
 import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from cradle.data.catalogue import DATASETS, locate
+from cradle.run_tables import read_json, refuse_links
 from cradle.ui.labels import safe_label
 from cradle.ui.navigation import ROOT
 
@@ -115,8 +114,8 @@ def _all_runs() -> list[RunEntry]:
 @st.cache_data(max_entries=500, show_spinner=False)
 def _entry(folder: Path, _finished: float) -> RunEntry | None:
     try:
-        provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
-        data = provenance["data"]
+        refuse_links(folder)
+        data = read_json(folder / "provenance.json")["data"]
         return RunEntry(folder.name, folder, str(data["name"]), str(data["hash"]))
     except (OSError, ValueError, KeyError, TypeError):
         # A damaged run must not take the sidebar of every page down; the run list names it.
