@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 _FORBIDDEN = ("socket.", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "urllib.",
-              "ftplib.", "smtplib.", "webbrowser.", "os.mkdir", "pickle.find_class")  # fmt: skip
+              "ftplib.", "smtplib.", "webbrowser.", "pickle.find_class")  # fmt: skip
 _WARM_UP = {"n_cells": 400, "n_genes": 250, "n_perturbations": 4, "n_pairs": 2}
 _events: list[str] = []
 
 
 def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if event.startswith(_FORBIDDEN):
+    payload = event == "os.mkdir" and "unpickled" in str(arguments[0])
+    if payload or event.startswith(_FORBIDDEN):
         _events.append(f"{event} {arguments!r}"[:200])
 
 

@@ -244,6 +244,14 @@ def test_references_among_the_values(file):
     refused(file, "kind that is not read")
 
 
+@pytest.mark.parametrize("kind", ["V4", "c8"])
+def test_values_that_are_neither_numbers_nor_text(file, kind):
+    """pandas ends in an error of its own over a column of opaque values."""
+    with h5py.File(file, "a") as handle:
+        handle["obs/odd"] = np.zeros(N_CELLS, dtype=kind)
+    refused(file, "kind that is not read")
+
+
 def test_cycle_and_second_name(file):
     with h5py.File(file, "a") as handle:
         handle["uns/loop"] = handle["uns"]
