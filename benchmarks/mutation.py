@@ -169,7 +169,10 @@ def survives(module: str, tree: ast.Module | None, tests: tuple[str, ...]) -> tu
             name = module.removesuffix(".py").replace("/", ".")
             sys.meta_path.insert(0, _Changed(name, tree, ROOT / module))
         import pytest
+        from hypothesis import settings
 
+        settings.register_profile("mutation", max_examples=15, derandomize=True, database=None)
+        settings.load_profile("mutation")
         there = [test for test in tests if (ROOT / test).exists()]
         # plugins that the loaded libraries bring along are not needed, and come too late
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -201,10 +204,13 @@ def main() -> int:
         )
         assert passed, "the tests must pass before they can tell anything"
         for line, change, tree in mutants((ROOT / module).read_text(encoding="utf-8")):
-            lived = (module, change) not in dead and survives(module, tree, tests)[0]
+            known = (module, change) in dead
+            lived = not known and survives(module, tree, tests)[0]
             rows.append({"module": module, "line": line, "change": change, "survived": lived})
             if lived:
                 print(f"survived {module}:{line}  {change}", flush=True)
+            if arguments.out and len(rows) % 10 == 0:
+                write_frame(arguments.out / "mutation.csv", pd.DataFrame(rows))
     table = pd.DataFrame(rows)
     summary = table.groupby("module")["survived"].agg(mutants="size", survived="sum").reset_index()
     summary["score"] = (1 - summary["survived"] / summary["mutants"]).round(4)

@@ -104,7 +104,10 @@ def require_columns(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of a run (InputError when it is missing or damaged)."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError
+        return content
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise damaged(path, type(error).__name__) from error
 

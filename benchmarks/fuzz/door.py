@@ -62,9 +62,11 @@ def open_run(path: Path) -> str:
     run.support(labels[0])
     effect_table(run)
     predictor = run.predictor()
-    predictor.treatment_effects(labels[:2])
     if run.spec.generates:
+        predictor.treatment_effects(labels[:2], n_draws=2, n_cells=8)
         predictor.generate(labels[-1], 4, artifact="twins")
+    else:
+        predictor.treatment_effects(labels[:2])
     return "opened"
 
 
@@ -83,6 +85,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    print("ready", file=answers, flush=True)
     sys.addaudithook(_note)
     for line in sys.stdin:
         request = json.loads(line)
