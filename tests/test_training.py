@@ -55,9 +55,10 @@ def test_a_run_that_was_cut_after_its_last_epoch_trains_no_further(
     def cut(*_):
         raise KillError
 
-    with monkeypatch.context() as patch, pytest.raises(KillError):
+    with monkeypatch.context() as patch:
         patch.setattr("cradle.fitting._evaluate", cut)
-        fit(screen, "cradle_vae", settings, out=tmp_path / "cut", epochs=9)
+        with pytest.raises(KillError):
+            fit(screen, "cradle_vae", settings, out=tmp_path / "cut", epochs=9)
     resumed = fit(screen, "cradle_vae", settings, out=tmp_path / "cut", epochs=9, resume=True)
     pd.testing.assert_frame_equal(whole.history, resumed.history)
     a, b = (read_tensors(r.path / "weights.safetensors") for r in (whole, resumed))
