@@ -32,8 +32,10 @@ from cradle.files import write_frame
 
 CONTENT = random.Random(0).randbytes(2**20)
 QUICK = ("--epochs", "8", "--set", "n_latent=4", "--set", "n_hidden=8", "--set", "patience=8")
-SAME = ("weights.safetensors", "history.csv", "moments.safetensors", "predicted_effects.safetensors",
-        "metrics.json", "split.csv.gz", "thresholds.json", "genes.csv")  # fmt: skip
+SAME = (
+    "weights.safetensors", "history.csv", "moments.safetensors", "predicted_effects.safetensors",
+    "metrics.json", "split.csv.gz", "thresholds.json", "genes.csv",
+)  # fmt: skip
 
 
 def command(arguments: list[str], kill_after: float | None) -> tuple[bool, int]:
@@ -129,9 +131,11 @@ def fits(folder: Path, screen: Path, kills: int, draw: random.Random) -> list[di
             resume = ["--resume"] if (folder / out / "config.json").exists() else []
             killed, code = command([*arguments(out), *resume], draw.uniform(0.05, 0.8) * seconds)
             done = not killed
-            rows.append({"command": "fit", "killed": killed, "damaged": damaged(folder / out)
-                         if (folder / out).exists() else [], "failed": done and code != 0,
-                         "differs": same(folder / "whole", folder / out) if done else []})  # fmt: skip
+            there = folder / out
+            bad = damaged(there) if there.exists() else []
+            differs = same(folder / "whole", there) if done and code == 0 else []
+            rows.append({"command": "fit", "killed": killed, "damaged": bad,
+                         "failed": done and code != 0, "differs": differs})  # fmt: skip
     return rows
 
 
