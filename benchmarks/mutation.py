@@ -186,10 +186,11 @@ def main() -> int:
     """Test every mutant of the chosen modules."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
     parser.add_argument("--modules", help="part of the names; default: all")
+    parser.add_argument("--nice", type=int, default=10)
     parser.add_argument("--again", type=Path, help="table of which to test the survivors again")
     parser.add_argument("--out", type=Path, help="folder for mutation.csv and its summary")
     arguments = parser.parse_args()
-    os.nice(10)
+    os.nice(arguments.nice)
     os.chdir(ROOT)
     _load_libraries()
     former = pd.read_csv(arguments.again) if arguments.again else pd.DataFrame(columns=_COLUMNS)
