@@ -225,6 +225,8 @@ def main() -> int:
 
 def _load_libraries() -> None:
     """What the tests import, except the package itself, so that a fork starts at once."""
+    for name in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
+        os.environ.setdefault(f"{name}_NUM_THREADS", "1")  # as the tests ask for
     import anndata  # noqa: F401
     import pytest  # noqa: F401
     import scanpy  # noqa: F401

@@ -90,3 +90,27 @@ def test_a_refused_upload_is_one_error_in_three_parts(
     with pytest.raises(InputError, match=says) as caught:
         uploaded(make(), tmp_path)
     assert all((caught.value.what, caught.value.found, caught.value.do))
+
+
+@pytest.mark.usefixtures("no_run")
+@pytest.mark.parametrize("content", [b"", b"not a file", b"\x89HDF\r\n\x1a\n" + b"\0" * 500])
+def test_a_damaged_upload_is_a_clear_box(open_page: Open, content: bytes) -> None:
+    app = open_page("data")
+    app.file_uploader(key="upload").set_value(("own.h5ad", content, "application/octet-stream"))
+    app.run()
+    assert not app.exception
+    boxes = [box.value for box in app.warning if "What to do: " in box.value]
+    assert len(boxes) == 1
+    assert "Traceback" not in boxes[0]
+
+
+@pytest.mark.usefixtures("no_run")
+def test_an_upload_is_offered_and_its_name_is_no_markup(open_page: Open, tmp_path: Path) -> None:
+    table().write_h5ad(tmp_path / "file.h5ad")
+    content = (tmp_path / "file.h5ad").read_bytes()
+    app = open_page("data")
+    app.file_uploader(key="upload").set_value((f"{MARKUP}.h5ad", content, "application/x-hdf5"))
+    app.run()
+    assert not app.exception
+    assert any("60 cells" in str(text.value) for text in app.markdown)
+    assert "](http" not in words(app)
