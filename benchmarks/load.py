@@ -140,8 +140,8 @@ def main() -> int:
             median, p95 = np.percentile(seconds, [50, 95])
             rows.append({"page": arguments.page, "sessions": n, "reruns": len(seconds),
                          "reruns_per_second": round(len(seconds) / took, 2),
-                         "median_s": round(float(median), 3), "p95_s": round(float(p95), 3), "errors": errors,
-                         "load_average": os.getloadavg()[0]})  # fmt: skip
+                         "median_s": round(float(median), 3), "p95_s": round(float(p95), 3),
+                         "errors": errors, "load_average": os.getloadavg()[0]})  # fmt: skip
             print(rows[-1], flush=True)
         seen = asyncio.run(memory(port, arguments.page, arguments.reruns, process))
     growth = seen[-1] - seen[len(seen) // 2 - 1]

@@ -1,6 +1,7 @@
 """Quality control: defaults, edges and words that a small fault in the code would change."""
 
 import inspect
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -226,3 +227,27 @@ def test_of_another_k_everything_else_stays():
 
 def test_the_order_of_genes_does_not_change_their_hash():
     assert names_hash(["b", "a"]) == names_hash(["a", "b"]) != names_hash(["a", "c"])
+
+
+def test_warnings_name_the_side_and_begin_at_zero():
+    flat = np.array([5.0, 5.0, 5.0, 9.0])
+    assert "below the median" in robust_threshold("umi_counts", flat, 3, 1, "s").warnings[0]
+    assert "above the median" in robust_threshold("mt_percent", flat, 3, 1, "s").warnings[0]
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0])  # median 3, MAD 1
+    for k, warned in ((3.0, True), (2.5, False), (3.5, True)):
+        warnings = robust_threshold("umi_counts", values, k, 1, "s").warnings
+        assert any("no cell can fail" in text for text in warnings) == warned
+    assert robust_threshold("mt_percent", values, 3.0, 1, "s").warnings == ()
+
+
+@pytest.mark.parametrize("value", [1, "1.0", True])
+def test_stored_thresholds_are_numbers_with_a_point_and_nothing_is_unknown(value):
+    fitted = fitted_to(metrics_of(umi_counts=[1.0, 2.0, 3.0]))
+    parts = json.loads(fitted.to_json())
+    parts["observed"]["umi_counts"]["median"] = value
+    with pytest.raises(InputError, match="cannot be read"):
+        qc.QCThresholds.from_json(json.dumps(parts))
+    with pytest.raises(InputError, match="the parts must be"):
+        qc.QCThresholds.from_json(json.dumps({**json.loads(fitted.to_json()), "more": 1}))
+    assert qc.QCThresholds.from_json(fitted.to_json()) == fitted
+    assert fitted.to_json().splitlines()[1].startswith('  "mad"')
