@@ -1,6 +1,6 @@
 # make app   install, then serve the app on http://127.0.0.1:8501
 # make test  install the test tools too, then check style, types, imports and run every test
-# make lint | demo | bench | coverage | clean
+# make lint | demo | bench | coverage | lock | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -26,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 AS_ROOT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
-.PHONY: app test lint demo bench coverage browser clean
+.PHONY: app test lint demo bench coverage browser lock clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py --server.headless true --server.port $(PORT)
@@ -55,6 +55,13 @@ browser:
 	@command -v chromium >/dev/null || { $(AS_ROOT) && apt-get update -qq \
 		&& $(APT_INSTALL) chromium >/dev/null; } \
 		|| echo "chromium is not installed: the browser tests will be skipped." >&2
+
+# Every package that the pins bring along, with version and hashes, for all platforms. Needs uv.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" -q
+lock:
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

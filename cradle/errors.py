@@ -1,5 +1,12 @@
 """The one error that the user is at fault for, in three parts."""
 
+import errno
+
+DISK_FULL = (
+    "The disk is full.",
+    "no space left while a file was written; the files that were there before are unharmed.",
+    "make room, then start the command again (a fit continues with --resume).",
+)
 MAX_SEED = 2**32 - 1  # what the generators of all libraries accept
 
 
@@ -32,3 +39,15 @@ def check_seed(seed: int, name: str = "seed") -> None:
             f"{seed}.",
             f"Give a whole number from 0 to {MAX_SEED:,}.",
         )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what led to it, is that there was no room for a file."""
+    while True:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left on device" in str(error) or "os error 28" in str(error):
+            return True  # libraries that wrap what the system said in an error of their own
+        if (cause := error.__cause__ or error.__context__) is None:
+            return False
+        error = cause

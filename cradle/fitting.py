@@ -22,7 +22,9 @@ from cradle.models.registry import ModelSpec, model_spec
 from cradle.progress import seconds_before
 from cradle.run_folders import alone, new_run_path
 from cradle.run_request import TrainCells, differing, run_request
-from cradle.runs import DONE, WEIGHTS, Run, read_json, write_tensors
+from cradle.run_tables import read_json
+from cradle.runs import DONE, WEIGHTS, Run
+from cradle.weights import write_tensors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -113,7 +115,7 @@ def fit(
             write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
             history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
         write_frame(out / "history.csv", history)
-        _write_provenance(out, adata, request, before + time.time() - started)
+        _write_provenance(out, adata, request, screen.split_from, before + time.time() - started)
         _evaluate(out, screen)
         write_text(out / DONE, "")
         return Run.load(out)
@@ -244,7 +246,7 @@ def _train(
 
 
 def _write_provenance(
-    out: Path, adata: AnnData, request: Mapping[str, Any], seconds: float
+    out: Path, adata: AnnData, request: Mapping[str, Any], split_from: str, seconds: float
 ) -> None:
     record = adata.uns.get("cradle", {})
     packages = ("torch", "pytorch-lightning", "scanpy", "anndata", "numpy", "scipy")
@@ -257,6 +259,7 @@ def _write_provenance(
                 "simulated": bool(record.get("simulated", False)),
                 "n_cells": adata.n_obs,
                 "n_genes": adata.n_vars,
+                "split": split_from,
             },
             "versions": {
                 "cradle": __import__("cradle").__version__,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,9 @@ import torch
 
 from cradle.files import write_json
 from cradle.progress import Reporter, StoppedError
-from cradle.runs import load_weights, read_tensors, write_tensors
+from cradle.run_tables import damaged, read_json
 from cradle.training import EpochState
+from cradle.weights import load_weights, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +88,10 @@ class ResumePoint:
         path = self.folder / "state.json"
         if not path.is_file():
             return
-        loop.state = EpochState(**json.loads(path.read_text()))
+        try:
+            loop.state = EpochState(**read_json(path))
+        except TypeError as error:
+            raise damaged(path, "not a state") from error
         tag = f"{loop.state.epoch}"
         load_weights(module.model, self.folder / f"weights-{tag}.safetensors")
         if module.average is not None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cradle.data.qc import CRITERIA
-from cradle.runs import RUN_SCHEMA, read_json
+from cradle.run_tables import read_json
+from cradle.runs import RUN_SCHEMA
 
 TrainCells = Literal["all", "passing"]
 

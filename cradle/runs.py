@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +14,20 @@ from cradle.data.dosage import Design, perturbed_genes
 from cradle.data.splits import support_of
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
-from cradle.run_tables import STATISTICS, damaged, read_table, require_columns
+from cradle.run_tables import (
+    STATISTICS,
+    damaged,
+    read_json,
+    read_table,
+    refuse_links,
+    require_columns,
+)
+from cradle.weights import load_weights as load_weights
+from cradle.weights import network_of
+from cradle.weights import read_tensors as read_tensors
+from cradle.weights import write_tensors as write_tensors
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from cradle.data.qc import QCThresholds
     from cradle.evaluation.moments import Moments
     from cradle.models.baselines import Baseline
@@ -73,6 +81,7 @@ class Run:
     @classmethod
     def opened(cls, path: Path) -> Run:
         """Open a run that may still lack its last parts (InputError for another format)."""
+        refuse_links(path)
         config = read_json(path / "config.json")
         if config.get("schema") != RUN_SCHEMA:
             raise InputError(
@@ -83,6 +92,8 @@ class Run:
         absent = [key for key in ("model", "settings", "train_cells") if key not in config]
         if absent:
             raise damaged(path / "config.json", f"no {', '.join(absent)}")
+        if not isinstance(config["settings"], dict):
+            raise damaged(path / "config.json", "settings that are no settings")
         return cls(path, config)
 
     @property
@@ -146,9 +157,10 @@ class Run:
 
         path = self.path / "thresholds.json"
         try:
-            return QCThresholds.from_json(path.read_text())
-        except OSError as error:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             raise damaged(path, type(error).__name__) from error
+        return QCThresholds.from_json(text)
 
     @cached_property
     def split(self) -> pd.Series[str]:
@@ -181,14 +193,20 @@ class Run:
         """Sufficient statistics of the observed cells."""
         from cradle.evaluation.moments import Moments
 
-        return Moments.load(self.path / "moments.safetensors")
+        moments = Moments.load(self.path / "moments.safetensors")
+        if moments.genes != self.genes:
+            raise damaged(self.path / "moments.safetensors", "other genes than in genes.csv")
+        return moments
 
     @cached_property
     def predicted_effects(self) -> Effects:
         """Effects of every perturbation of the screen, predicted once, after training."""
         from cradle.evaluation.storage import load_effects
 
-        return load_effects(self.path / "predicted_effects.safetensors")
+        effects = load_effects(self.path / "predicted_effects.safetensors")
+        if effects.genes != self.genes:
+            raise damaged(self.path / "predicted_effects.safetensors", "other genes")
+        return effects
 
     def support(self, label: str) -> str:
         """How far a prediction for ``label`` is backed by cells: see ``support_of``."""
@@ -216,8 +234,7 @@ class Run:
 
         config = VAEConfig.from_mapping(self.config["settings"])
         assert self.spec.network is not None
-        model = self.spec.network(self._shape(), config)
-        load_weights(model, self.path / WEIGHTS)
+        model = network_of(self.spec.network, self._shape(), config, self.path / WEIGHTS)
         return Predictor(
             model.eval(), self.genes, self.design, self.library_sizes, self.thresholds,
             config.library_size, self.spec.artifact,
@@ -231,60 +248,3 @@ class Run:
         require_columns(self.path / "genes.csv", self.gene_table, STATISTICS)
         statistics = [torch.tensor(self.gene_table[c].to_numpy("float32")) for c in STATISTICS]
         return DataShape(len(self.genes), len(self.design.columns), *statistics)
-
-
-def load_weights(model: Any, path: Path) -> None:
-    """Put weights into a network after checking names, shapes and values.
-
-    Raises
-    ------
-    InputError
-        The file is damaged or belongs to another network.
-    """
-    tensors = read_tensors(path)
-    wanted = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in tensors.items()}
-    if wanted != found:
-        different = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
-        raise InputError(
-            "The weights do not fit the model.",
-            f"{path}: {', '.join(different[:5])} differ.",
-            "Use the run directory as it was written, or fit again.",
-        )
-    bad = [k for k, v in tensors.items() if not v.isfinite().all()]
-    if bad:
-        raise InputError(
-            "The weights hold values that are not finite.",
-            f"{path}: {', '.join(bad[:5])}.",
-            "Fit the model again.",
-        )
-    model.load_state_dict(tensors)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file (InputError when it is damaged or absent)."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise damaged(path, type(error).__name__) from error
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file, whole or not at all."""
-    from safetensors.torch import save_file
-
-    from cradle.files import atomic_path
-
-    with atomic_path(path) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a run (InputError when it is missing or damaged)."""
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise damaged(path, type(error).__name__) from error

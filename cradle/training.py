@@ -200,6 +200,12 @@ class EpochLoop(lightning.Callback):
         if self.on_sigterm is not None:
             signal.signal(signal.SIGTERM, self.on_sigterm)
 
+    @property
+    def finished(self) -> bool:
+        """Whether a run that is resumed here had already trained to its end."""
+        trained, since_best = self.state.epoch, self.state.epoch - 1 - self.state.best_epoch
+        return trained > 0 and (trained >= self.max_epochs or since_best >= self.patience)
+
     def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
         """Seed the epoch and draw its counterfactual profiles."""
         epoch = self.state.epoch
@@ -253,7 +259,8 @@ def train(
         # sparse rows are drawn faster than a worker process could hand them over
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-        trainer.fit(module, datamodule=data)
+        if not loop.finished:
+            trainer.fit(module, datamodule=data)
     module.model.load_state_dict(loop.best_weights)
     module.model.eval()
     return module

@@ -43,6 +43,42 @@ def test_interrupted_and_resumed_equals_uninterrupted(screen, tmp_path, monkeypa
     pd.testing.assert_frame_equal(whole.history, resumed.history)
 
 
+@pytest.mark.parametrize("patience", [30, 1])
+def test_a_run_that_was_cut_after_its_last_epoch_trains_no_further(
+    screen, tmp_path, monkeypatch, patience
+):
+    monkeypatch.setattr("cradle.resuming.EVERY_SECONDS", 0.0)
+    settings = {**QUICK, "learning_rate": 0.05, "patience": patience}
+    whole = fit(screen, "cradle_vae", settings, out=tmp_path / "whole", epochs=9)
+
+    def cut(*_):
+        raise KillError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cradle.fitting._evaluate", cut)
+        with pytest.raises(KillError):
+            fit(screen, "cradle_vae", settings, out=tmp_path / "cut", epochs=9)
+    resumed = fit(screen, "cradle_vae", settings, out=tmp_path / "cut", epochs=9, resume=True)
+    pd.testing.assert_frame_equal(whole.history, resumed.history)
+    a, b = (read_tensors(r.path / "weights.safetensors") for r in (whole, resumed))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"epok": 1}', "{"])
+def test_a_damaged_state_is_refused_by_name(screen, tmp_path, monkeypatch, content):
+    monkeypatch.setattr("cradle.resuming.EVERY_SECONDS", 0.0)
+
+    def cut(progress: Progress) -> None:
+        raise KillError
+
+    with pytest.raises(KillError):
+        fit(screen, "cradle_vae", QUICK, out=tmp_path / "cut", epochs=3, progress=cut)
+    (tmp_path / "cut" / "resume").mkdir(exist_ok=True)
+    (tmp_path / "cut" / "resume" / "state.json").write_text(content)
+    with pytest.raises(InputError, match=r"state\.json"):
+        fit(screen, "cradle_vae", QUICK, out=tmp_path / "cut", epochs=3, resume=True)
+
+
 def test_early_stopping_keeps_the_best_weights(screen, tmp_path):
     settings = {**QUICK, "learning_rate": 0.02, "patience": 3}
     run = fit(screen, "cradle_vae", settings, out=tmp_path / "run", epochs=200)

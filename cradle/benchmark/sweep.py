@@ -24,7 +24,8 @@ from cradle.errors import InputError
 from cradle.evaluation.report import METRICS_FILE
 from cradle.files import make_folder, write_frame, write_json, write_text
 from cradle.run_request import differing
-from cradle.runs import DONE, Run, read_json
+from cradle.run_tables import read_json
+from cradle.runs import DONE, Run
 
 if TYPE_CHECKING:
     from anndata import AnnData

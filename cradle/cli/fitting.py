@@ -42,7 +42,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     seed_option(fitted)
     fitted.add_argument("--epochs", type=whole_number(1), metavar="N", help="at most this many")
     fitted.add_argument(
-        "--split-seed", type=seed_number, default=0, metavar="N", help="seed of the split"
+        "--split-seed",
+        type=seed_number,
+        metavar="N",
+        help="seed of the split (default 0; a split that the file brings along is kept)",
     )
     fitted.add_argument(
         "--test-combinations",
@@ -111,6 +114,7 @@ def _yes(value: Any) -> str:
 
 def fit(arguments: argparse.Namespace) -> Answer:
     """Train a model."""
+    from cradle.data.preparation import SPLIT_OF_FILE, split_source
     from cradle.data.sources import load
     from cradle.fitting import fit as train
     from cradle.models.registry import model_spec
@@ -119,6 +123,10 @@ def fit(arguments: argparse.Namespace) -> Answer:
     model_spec(arguments.model).config(settings)  # before the data are read
     adata = load(arguments.data, spec=input_spec(arguments))
     log_dropped(adata.uns["cradle"])
+    split_seed = arguments.split_seed or 0
+    if split_source(adata, split_seed, arguments.test_combinations) == SPLIT_OF_FILE:
+        idle = "" if arguments.split_seed is None else "; --split-seed has no effect on it"
+        log(f"The file brings its own split, which is used{idle}.")
     with _Watch() as watch:
         run = train(
             adata,
@@ -127,7 +135,7 @@ def fit(arguments: argparse.Namespace) -> Answer:
             out=arguments.out,
             mad=arguments.mad,
             seed=arguments.seed,
-            split_seed=arguments.split_seed,
+            split_seed=split_seed,
             test_combinations=arguments.test_combinations,
             train_cells=arguments.train_cells,
             criteria=arguments.criteria,

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from cradle import __version__
 from cradle.cli import benchmark, data, fitting, predictions, quality
-from cradle.errors import InputError
+from cradle.errors import DISK_FULL, InputError, is_disk_full
 from cradle.progress import StoppedError
 
 DONE, FAILED, INPUT_AT_FAULT = 0, 1, 2
@@ -75,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped before it was done.", file=sys.stderr)
         return FAILED
-    except Exception:
+    except Exception as error:
+        if is_disk_full(error):
+            print(f"{DISK_FULL[0]}\n  Found: {DISK_FULL[1]}\n  Do: {DISK_FULL[2]}", file=sys.stderr)
+            return FAILED
         traceback.print_exc()
         return FAILED

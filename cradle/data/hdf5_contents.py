@@ -16,11 +16,13 @@ _BLOCK_BYTES = 16 * 2**20
 
 
 def has_strings(name: str, dtype: np.dtype[Any]) -> bool:
-    """Whether values are strings of variable length; references and ragged arrays are refused."""
+    """Whether values are strings of variable length; neither numbers nor text is refused."""
     kinds = [field[0] for field in dtype.fields.values()] if dtype.fields else [dtype]
     for kind in kinds:
         if kind.hasobject and h5py.check_string_dtype(kind) is None:
             raise refusal("The file holds values of a kind that is not read.", name, "references")
+        if kind.base.kind not in "biufOSU":
+            raise refusal("The file holds values of a kind that is not read.", name, str(kind)[:60])
     return bool(dtype.hasobject)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Up to this many genes all are modelled; above, as many highly variable ones.
 MAX_GENES = 5000
+SPLIT_OF_FILE = "column split of the file"
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,13 @@ class Screen:
         Modelled genes, with ``split`` and the QC columns in ``obs``.
     thresholds
         Fitted on the training cells.
+    split_from
+        Where the split comes from: the file, the named combinations, or the seed.
     """
 
     adata: AnnData
     thresholds: QCThresholds
+    split_from: str
 
 
 def prepare(
@@ -67,7 +71,8 @@ def prepare(
         The dataset violates its contract, or an argument is out of range.
     """
     check(adata)
-    if "split" not in adata.obs or test_combinations:
+    split_from = split_source(adata, split_seed, test_combinations)
+    if split_from != SPLIT_OF_FILE:
         adata = adata.copy()
         adata.obs["split"] = split_cells(
             adata.obs["perturbation"], seed=split_seed, test_combinations=test_combinations
@@ -88,7 +93,16 @@ def prepare(
         hb_genes=hb_genes,
     )
     flagged = annotate(adata, thresholds, metrics=metrics)
-    return Screen(flagged[:, modelled.var_names].copy(), thresholds)
+    return Screen(flagged[:, modelled.var_names].copy(), thresholds, split_from)
+
+
+def split_source(
+    adata: AnnData, split_seed: int, test_combinations: Sequence[str] | None = None
+) -> str:
+    """Where :func:`prepare` takes the split from; a split of the file makes the seed idle."""
+    if test_combinations:
+        return f"named combinations, cells by seed {split_seed}"
+    return SPLIT_OF_FILE if "split" in adata.obs else f"seed {split_seed}"
 
 
 def perturbation_table(cells: pd.DataFrame, used: pd.Series[bool] | None = None) -> pd.DataFrame:

@@ -220,7 +220,7 @@ class QCThresholds:
             return cls(**parts)
         except InputError:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(
                 "The thresholds cannot be read.",
                 f"{type(error).__name__}: {error}.",

@@ -58,6 +58,8 @@ def validate(adata: AnnData, require_labels: bool = True) -> list[Violation]:
     -------
     The violations, none for a standard dataset.
     """
+    if repeated := list(_repeated_columns(adata)):
+        return repeated  # nothing more can be said about columns that are two at once
     return [
         *_names(adata),
         *_counts(adata.X),
@@ -83,6 +85,22 @@ def check(adata: AnnData, require_labels: bool = True) -> None:
             " ".join(violation.found for violation in violations),
             " ".join(dict.fromkeys(violation.do for violation in violations)),
         )
+
+
+def check_columns(adata: AnnData) -> None:
+    """Refuse tables of which two columns share a name (InputError)."""
+    for violation in _repeated_columns(adata):
+        raise InputError(violation.what, violation.found, violation.do)
+
+
+def _repeated_columns(adata: AnnData) -> Iterator[Violation]:
+    for table, columns in (("obs", adata.obs.columns), ("var", adata.var.columns)):
+        if not columns.is_unique:
+            yield Violation(
+                f"Two columns of {table} have the same name.",
+                f"{columns[columns.duplicated()][0]!r}.",
+                "Rename or drop one of them, and write the file again.",
+            )
 
 
 def _names(adata: AnnData) -> Iterator[Violation]:
@@ -206,10 +224,22 @@ def _optional_columns(obs: pd.DataFrame) -> Iterator[Violation]:
 def _record(adata: AnnData) -> Iterator[Violation]:
     record = adata.uns.get("cradle")
     version = record.get("schema_version") if isinstance(record, dict) else None
-    if version is None or int(version) != SCHEMA_VERSION:
+    if not isinstance(version, (int, np.integer)) or version != SCHEMA_VERSION:
         yield Violation(
             "The record of how the dataset was made is missing or of another version.",
-            f"schema version {version}, not {SCHEMA_VERSION}.",
+            f"schema version {str(version)[:40]}, not {SCHEMA_VERSION}.",
+            "Run standardize on the original file.",
+        )
+        return
+    dropped = record.get("dropped", {})
+    kinds = {"name": str, "library_size_source": str, "provenance": dict, "dropped": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(record.get(name, kind()), kind)]
+    if isinstance(dropped, dict) and not all(str(n).isdigit() for n in dropped.values()):
+        wrong.append("dropped")
+    if wrong:
+        yield Violation(
+            "The record of how the dataset was made is damaged.",
+            f"uns['cradle'] with an impossible {' and '.join(wrong)}.",
             "Run standardize on the original file.",
         )
 

@@ -12,7 +12,15 @@ import scipy.sparse as sp
 from cradle.data import gate
 from cradle.data.catalogue import DATASETS, DatasetSpec, find
 from cradle.data.download import verify
-from cradle.data.schema import LIBRARY_SIZE, PERTURBATION, check, is_standard
+from cradle.data.schema import (
+    BATCH,
+    FULL_VALUES,
+    LIBRARY_SIZE,
+    PERTURBATION,
+    SPLIT,
+    check,
+    is_standard,
+)
 from cradle.data.standardize import InputSpec, standardize
 from cradle.errors import InputError
 
@@ -57,28 +65,39 @@ def load(
 
 
 def data_hash(adata: "AnnData") -> str:
-    """Identity of a dataset: SHA-256 over counts, labels, library sizes and gene names.
+    """Identity of a dataset: SHA-256 over everything in it that a run can depend on.
 
-    Dense, CSR and CSC matrices of any number type, in memory or backed, give the same hash, and
-    so do stored zeros and any order inside a row. The order of cells and genes counts.
+    Counts, names of cells and genes, labels, library sizes, batches, split, and what obs knows of
+    the full transcriptome. Dense, CSR and CSC matrices of any number type, in memory or backed,
+    give the same hash, and so do stored zeros and any order inside a row. The order of cells and
+    genes counts.
 
     Returns
     -------
     64 hexadecimal digits.
     """
+    return data_hashes(adata)[0]
+
+
+def data_hashes(adata: "AnnData") -> tuple[str, str]:
+    """``data_hash``, and the hash that runs of version 0.1 carry, which covers less."""
     row_sizes, columns, values = (hashlib.sha256() for _ in range(3))
     for block in _row_blocks(adata.X):
         row_sizes.update(np.diff(block.indptr).astype("<i8").tobytes())
         columns.update(block.indices.astype("<i4").tobytes())
         values.update(block.data.astype("<f8").tobytes())
-    parts = {
+    obs = adata.obs
+    former = {
         "shape": list(map(int, adata.shape)),
         "counts": [part.hexdigest() for part in (row_sizes, columns, values)],
         "genes": _texts(adata.var_names),
-        "labels": _texts(adata.obs[PERTURBATION]) if PERTURBATION in adata.obs else None,
-        "library_sizes": _numbers(adata.obs[LIBRARY_SIZE]) if LIBRARY_SIZE in adata.obs else None,
+        "labels": _texts(obs[PERTURBATION]) if PERTURBATION in obs else None,
+        "library_sizes": _numbers(obs[LIBRARY_SIZE]) if LIBRARY_SIZE in obs else None,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    texts = {name: _texts(obs[name]) for name in (BATCH, SPLIT) if name in obs}
+    numbers = {name: _numbers(obs[name]) for name in FULL_VALUES if name in obs}
+    whole = {**former, "cells": _texts(adata.obs_names), **texts, **numbers}
+    return _digest(whole), _digest(former)
 
 
 def file_hash(path: Path) -> str:
@@ -136,6 +155,10 @@ def _row_blocks(counts: Any) -> Iterator[sp.csr_matrix]:
         block.sum_duplicates()
         block.eliminate_zeros()
         yield block
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _texts(values: Any) -> str:

@@ -32,6 +32,7 @@ from cradle.data.schema import (
     SPLIT,
     SPLITS,
     check,
+    check_columns,
     is_standard,
     row_sums,
 )
@@ -118,6 +119,7 @@ def standardize(
     if is_standard(raw):
         check(raw, require_labels)
         return raw.copy()
+    check_columns(raw)
     spec = spec or InputSpec()
     rows = _rows(raw.obs, spec.rows)
     matrix = _counts(raw, spec, rows)

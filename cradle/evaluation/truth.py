@@ -55,17 +55,24 @@ def truth_of(adata: AnnData) -> Truth | None:
     """The truth that the simulator left in a screen; None for measured cells."""
     if "true_effects" not in adata.varm or "true_clean" not in adata.obs:
         return None
-    table = adata.varm["true_effects"]
-    pairs = adata.uns["cradle"]["truth"]["pairs"]
-    interacts = np.asarray(pairs["interaction"]).astype(str) != "none"
-    return Truth(
-        Effects(
-            tuple(map(str, table.columns)), tuple(map(str, adata.var_names)), table.to_numpy().T
-        ),
-        frozenset(np.asarray(pairs["label"]).astype(str)[interacts].tolist()),
-        adata.varm[ARTIFACT_SLOT],
-        adata.obs["true_clean"].to_numpy(bool),
-    )
+    try:
+        table = adata.varm["true_effects"]
+        pairs = adata.uns["cradle"]["truth"]["pairs"]
+        interacts = np.asarray(pairs["interaction"]).astype(str) != "none"
+        return Truth(
+            Effects(
+                tuple(map(str, table.columns)), tuple(map(str, adata.var_names)), table.to_numpy().T
+            ),
+            frozenset(np.asarray(pairs["label"]).astype(str)[interacts].tolist()),
+            adata.varm[ARTIFACT_SLOT],
+            adata.obs["true_clean"].to_numpy(bool),
+        )
+    except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            "The truth of the simulated screen is damaged.",
+            f"{type(error).__name__}: {error}.",
+            "Simulate the screen again, or remove varm['true_effects'] from the file.",
+        ) from error
 
 
 def effect_correlations(

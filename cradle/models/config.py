@@ -11,6 +11,13 @@ from typing import Any, Literal
 
 from cradle.errors import InputError
 
+#: Far above any use; a file that asks for more is not to be believed.
+_MOST = {
+    **dict.fromkeys(("n_encoder_layers", "n_decoder_layers", "n_embedding_layers"), 64),
+    **dict.fromkeys(("n_latent", "n_hidden"), 65_536),
+    "n_particles": 1_000,
+}
+
 
 @dataclass(frozen=True)
 class VAEConfig:
@@ -101,6 +108,9 @@ class VAEConfig:
             for name in names
             if (value := getattr(self, name)) is not None and not (0 < value < 1e9)
         }
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                bad[name] = f"a number of at most {most:,}"
         if not 0 < self.mask_prior < 1:
             bad["mask_prior"] = "a number between 0 and 1"
         if not -20 <= self.mask_init <= 20:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from cradle.errors import InputError
+from cradle.errors import DISK_FULL, InputError, is_disk_full
 from cradle.ui.labels import safe_text
 
 _log = logging.getLogger("cradle.app")
@@ -32,7 +32,10 @@ def guard() -> Iterator[None]:
         yield
     except InputError as error:
         problem(error.what, error.found, error.do)
-    except Exception:
+    except Exception as error:
+        if is_disk_full(error):
+            problem(*DISK_FULL)
+            return
         reference = uuid.uuid4().hex[:8]
         _log.exception("page failed, reference %s", reference)
         st.warning(

@@ -1,15 +1,15 @@
 """Which datasets and runs there are to choose from; reads names only, no cells and no weights."""
 
-import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from cradle.data.catalogue import DATASETS, locate
 from cradle.run_folders import runs_folder
+from cradle.run_tables import read_json, refuse_links
 from cradle.ui.labels import safe_label
 from cradle.ui.navigation import ROOT
 
@@ -64,18 +64,18 @@ def datasets() -> dict[str, DatasetEntry]:
     return dict(sorted(listed.items(), key=lambda item: item[0] != "demo"))
 
 
-def runs(dataset: DatasetEntry, data_hash: str | None) -> dict[str, RunEntry]:
+def runs(dataset: DatasetEntry, hashes: Collection[str]) -> dict[str, RunEntry]:
     """Finished runs trained on a dataset, by folder name.
 
     Parameters
     ----------
     dataset
         Entry of ``datasets``.
-    data_hash
-        Of its cells, which decides whatever the names say; None where they are not here.
+    hashes
+        Of its cells, which decide whatever the names say; none where they are not here.
     """
-    if data_hash is not None:
-        return {entry.name: entry for entry in all_runs() if entry.data_hash == data_hash}
+    if hashes:
+        return {entry.name: entry for entry in all_runs() if entry.data_hash in hashes}
     return {entry.name: entry for entry in all_runs() if entry.dataset == dataset.name}
 
 
@@ -115,8 +115,8 @@ def all_runs() -> list[RunEntry]:
 @st.cache_data(max_entries=500, show_spinner=False)
 def _entry(folder: Path, _finished: float) -> RunEntry | None:
     try:
-        provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
-        data = provenance["data"]
+        refuse_links(folder)
+        data = read_json(folder / "provenance.json")["data"]
         return RunEntry(folder.name, folder, str(data["name"]), str(data["hash"]))
     except (OSError, ValueError, KeyError, TypeError):
         # A damaged run must not take the sidebar of every page down; the run list names it.

@@ -177,14 +177,15 @@ def _report(name: str) -> None:
     adata = store.cells_of(str(path))
     record = adata.uns["cradle"]
     violations = validate(adata)
-    dropped = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in record["dropped"].items())
+    left_out = record.get("dropped", {}).items()
+    dropped = ", ".join(f"{int(n):,} {safe_text(why.replace('_', ' '))}" for why, n in left_out)
     st.success(
         f"**{name}** is the dataset of every page now; it stands in the sidebar and in the link.",
         icon=":material/check_circle:",
     )
     st.markdown(
-        f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped}\n"
-        f"- library size from: {safe_text(str(record['library_size_source']))}"
+        f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped or 'none'}\n"
+        f"- library size from: {safe_text(str(record.get('library_size_source', 'the file')))}"
     )
     if violations:
         st.markdown("Quality control works on these cells. The other pages need more:")

@@ -96,6 +96,22 @@ def test_impossible_seeds_are_refused(refused, screen_file, tmp_path, option, se
     assert not out.exists()
 
 
+def test_a_split_of_the_file_is_kept_and_said_so(cli, screen, tmp_path):
+    screen.obs["split"] = ["val" if i % 3 == 0 else "train" for i in range(screen.n_obs)]
+    screen.write_h5ad(tmp_path / "split.h5ad")
+    fit = ("fit", tmp_path / "split.h5ad", "--model", "additive", "--out")
+    said = cli(*fit, tmp_path / "a", "--split-seed", "7").err
+    assert "its own split" in said
+    assert "--split-seed has no effect" in said
+    assert "no effect" not in cli(*fit, tmp_path / "b").err
+    provenance = json.loads((tmp_path / "a" / "provenance.json").read_text())
+    assert provenance["data"]["split"] == "column split of the file"
+    used = pd.read_csv(tmp_path / "a" / "split.csv.gz").set_index("cell")["split"]
+    assert (used == screen.obs["split"].loc[used.index]).all()
+    named = cli(*fit, tmp_path / "c", "--test-combinations", "CEBPA+CEBPE")
+    assert "its own split" not in named.err
+
+
 def test_an_existing_run_is_not_written_over(refused, screen_file, run_folder):
     before = (run_folder / "weights.safetensors").read_bytes()
     refused("fit", screen_file, "--model", "additive", "--out", run_folder, says="in use")

@@ -57,3 +57,24 @@ def test_large_groups_are_drawn_by_the_generator():
         for seed in (0, 0, 1)
     ]
     assert medians[0] == medians[1] != medians[2]
+
+
+def test_groups_say_what_they_are():
+    index = build_index(LABEL, ARTIFACT, both_directions=True)
+    assert index.label.tolist() == [0, 0]
+    assert index.artifact.tolist() == [1.0, 0.0]
+    assert [cells.tolist() for cells in index.members] == [[2], [0, 1]]
+    assert index.row.tolist() == [0, 0, 1, -1, -1, -1, -1, -1]
+    with pytest.raises(AttributeError):
+        index.row = index.row  # type: ignore[misc]
+
+
+def test_a_group_of_the_largest_size_is_used_whole():
+    """One more cell would be drawn by chance; of this size nothing may be."""
+    index = build_index(np.zeros(4, np.int64), np.array([0, 1, 1, 1], np.float32))
+    counts = sp.csr_matrix(np.array([[9], [1], [2], [4]], np.float32))
+    generator = np.random.default_rng(0)
+    before = generator.bit_generator.state
+    profile = index.medians(counts, max_cells=3, generator=generator)
+    assert profile.toarray().tolist() == [[2.0]]
+    assert generator.bit_generator.state == before

@@ -244,6 +244,14 @@ def test_references_among_the_values(file):
     refused(file, "kind that is not read")
 
 
+@pytest.mark.parametrize("kind", ["V4", "c8"])
+def test_values_that_are_neither_numbers_nor_text(file, kind):
+    """pandas ends in an error of its own over a column of opaque values."""
+    with h5py.File(file, "a") as handle:
+        handle["obs/odd"] = np.zeros(N_CELLS, dtype=kind)
+    refused(file, "kind that is not read")
+
+
 def test_cycle_and_second_name(file):
     with h5py.File(file, "a") as handle:
         handle["uns/loop"] = handle["uns"]
@@ -358,6 +366,21 @@ def test_sparse_matrix_that_points_outside(file, damage):
     with h5py.File(file, "a") as handle:
         damage(handle["X"])
     refused(file, "sparse matrix in the file is damaged")
+
+
+@pytest.mark.parametrize(
+    "damage", [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
+)
+def test_the_verdict_is_the_same_in_this_process(file, damage):
+    assert gate._verdict(file, Limits()) is None
+    with h5py.File(file, "a") as handle:
+        damage(handle["X"])
+    verdict = gate._verdict(file, Limits())
+    assert verdict[0] == "A sparse matrix in the file is damaged."
+    assert gate._verdict(file, Limits(objects=3))[0] == "The file holds too many objects."
+    assert gate._verdict(file, Limits(declared_bytes=10))[0].startswith("The file declares more")
+    file.write_bytes(file.read_bytes()[:-900])
+    assert gate._verdict(file, Limits())[0] in ("The file is cut off.", "The file is damaged.")
 
 
 def test_bit_flips_never_end_the_process(file):

@@ -60,6 +60,13 @@ BREAKS = {
     "full_genes_detected holds": lambda a: a.obs.__setitem__("full_genes_detected", np.nan),
     "another version": lambda a: a.uns.__setitem__("cradle", {"schema_version": 99}),
     "missing or of": lambda a: a.uns.pop("cradle"),
+    "of another version": lambda a: a.uns["cradle"].__setitem__("schema_version", np.arange(3)),
+    "was made is damaged": lambda a: a.uns["cradle"].__setitem__("dropped", {"x": np.nan}),
+    "made is damaged": lambda a: a.uns["cradle"].__setitem__("name", np.arange(3)),
+    "columns of obs": lambda a: setattr(a, "obs", pd.concat([a.obs, a.obs], axis=1)),
+    "columns of var": lambda a: setattr(
+        a, "var", pd.DataFrame([[1, 2]] * a.n_vars, a.var_names, ["x", "x"])
+    ),
 }  # fmt: skip
 
 

@@ -206,3 +206,29 @@ def test_norman_subset(real_data) -> None:
     split = split_cells(perturbation, test_combinations=sorted(both_singles))
     assert set(perturbation[split == "test"]) == both_singles
     assert not both_singles & set(perturbation[split != "test"])
+
+
+def test_defaults_are_seed_0_and_a_quarter() -> None:
+    labels = cells({"A": 9, "B": 9, "C": 9, "A+B": 9, "A+C": 9, "B+C": 9})
+    expected = split_cells(labels, seed=0, test_fraction=0.25)
+    assert split_cells(labels).equals(expected)
+
+
+def test_of_a_few_eligible_combinations_exactly_one_is_held_out() -> None:
+    singles = {"A", "B", "C", "control"}
+    assert len(draw_held_out(singles | {"A+B"}, seed=0)) == 1
+    assert len(draw_held_out(singles | {"A+B", "A+C"}, seed=0)) == 1
+
+
+def test_one_training_cell_and_all_trained_genes_are_support() -> None:
+    assert support_of("A", {"A": 1}, ()) == "seen"
+    assert support_of("A+B", {"A": 1, "B": 1}, ()) == "never measured"
+
+
+def test_close_names_of_a_missing_combination_are_sorted_and_three() -> None:
+    labels = cells({"A+B": 3, "A+C": 3, "A+D": 3, "A+E": 3, "A": 3})
+    with pytest.raises(InputError) as caught:
+        split_cells(labels, test_combinations=["A+X"])
+    assert caught.value.do.count("+") == 3
+    with pytest.raises(InputError, match=r"A\+X"):
+        split_cells(labels, test_combinations=["A+Z", "A+X"])

@@ -121,3 +121,46 @@ def test_the_registry_explains_every_metric():
         assert metric.range[0] < metric.range[1]
         assert set(metric.to_json()) >= {"label", "higher_is_better", "unit"}
     assert not METRICS["wasserstein"].higher_is_better
+
+
+def test_two_points_have_a_correlation_and_one_has_none():
+    assert ate_rho(np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])) == pytest.approx(-1.0)
+    assert np.isnan(ate_rho(np.array([[1.0]]), np.array([[2.0]])))
+    assert np.isnan(ate_rho(np.array([[1.0, 2.0]]), np.array([[3.0, 3.0]])))
+    assert np.isnan(ate_rho(np.array([[1.0, 1.0]]), np.array([[3.0, 4.0]])))
+
+
+def test_rows_without_an_effect_are_left_out_of_the_mean():
+    observed = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    predicted = np.array([[1.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+    assert jaccard(observed, predicted, top=2) == pytest.approx(1 / 3)
+    assert sign_accuracy(observed, predicted, top=2) == pytest.approx(1 / 2)
+
+
+def test_the_defaults_are_fifty_genes_and_ties_go_to_the_first():
+    observed, predicted = np.zeros((1, 200)), np.zeros((1, 200))
+    observed[0, :51], predicted[0, :51] = 1.0, 1.0
+    predicted[0, 50] = 2.0  # in the top of one side only
+    assert jaccard(observed, predicted) == pytest.approx(49 / 51)
+    assert METRICS["jaccard_50"].function(observed, predicted) == pytest.approx(49 / 51)
+    assert METRICS["jaccard_20"].function(observed, predicted) == pytest.approx(19 / 21)
+    predicted[0, :50] = -1.0
+    assert sign_accuracy(observed, predicted) == 0.0
+    observed[0, 50] = -1.0
+    assert METRICS["sign_accuracy"].function(observed, predicted) == 0.0
+
+
+def test_ranges_units_and_directions_are_those_of_the_scores():
+    rows = {m.name: (m.higher_is_better, m.range, m.of) for m in METRICS.values()}
+    share, infinite = (0.0, 1.0), float("inf")
+    assert rows == {
+        "ate_rho": (True, (-1.0, 1.0), "effects"),
+        "ate_r2": (True, (-infinite, 1.0), "effects"),
+        "jaccard_50": (True, share, "effects"),
+        "jaccard_20": (True, share, "effects"),
+        "sign_accuracy": (True, share, "effects"),
+        "qcpr": (True, share, "cells"),
+        "wasserstein": (False, (0.0, infinite), "cells"),
+    }
+    with pytest.raises(AttributeError):
+        METRICS["qcpr"].unit = "x"  # type: ignore[misc]

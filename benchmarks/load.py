@@ -1,0 +1,158 @@
+"""How the app bears many visitors: WebSocket sessions that rerun a page, and its memory.
+
+    python -m benchmarks.load --sessions 1,10,50 --out assets/benchmarks/robustness
+
+Starts the app on a free port and speaks Streamlit's own protocol: each session opens the page,
+then asks for reruns one after the other. ``seconds`` is the time from asking to the end of the
+script, as a visitor waits for it. Afterwards one session reruns the page ``--reruns`` times while
+the server's memory is read; ``growth_mb`` is the change over the second half.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cradle.files import write_frame
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Session:
+    """One visitor: a WebSocket that asks for reruns and reads until the script has finished."""
+
+    def __init__(self, port: int, page: str) -> None:
+        self.port, self.page = port, page
+        self.errors = 0
+
+    async def __aenter__(self) -> "Session":
+        from websockets.asyncio.client import connect
+
+        self._socket = await connect(
+            f"ws://127.0.0.1:{self.port}/_stcore/stream",
+            subprotocols=["streamlit"],  # type: ignore[list-item]
+            origin=f"http://127.0.0.1:{self.port}",  # type: ignore[arg-type]
+            max_size=None,
+            open_timeout=120,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._socket.close()
+
+    async def rerun(self) -> float:
+        """Ask once; seconds until the script has finished."""
+        from streamlit.proto.BackMsg_pb2 import BackMsg
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        request = BackMsg()
+        request.rerun_script.page_name = self.page
+        started = time.monotonic()
+        await self._socket.send(request.SerializeToString())
+        while True:
+            answer = ForwardMsg()
+            answer.ParseFromString(await asyncio.wait_for(self._socket.recv(), 300))
+            kind = answer.WhichOneof("type")
+            if kind == "delta" and answer.delta.new_element.WhichOneof("type") == "exception":
+                self.errors += 1
+            if kind == "script_finished":
+                return time.monotonic() - started
+
+
+async def visitors(port: int, page: str, n: int, reruns: int) -> tuple[list[float], int, float]:
+    """Seconds of every rerun of ``n`` sessions at once, errors shown, and seconds in all."""
+    async with contextlib.AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(Session(port, page)) for _ in range(n)]
+        await asyncio.gather(*(session.rerun() for session in sessions))  # first paint
+        started = time.monotonic()
+
+        async def visit(session: Session) -> list[float]:
+            return [await session.rerun() for _ in range(reruns)]
+
+        seconds = await asyncio.gather(*(visit(session) for session in sessions))
+        took = time.monotonic() - started
+        return [s for one in seconds for s in one], sum(s.errors for s in sessions), took
+
+
+async def memory(port: int, page: str, reruns: int, process: int) -> list[float]:
+    """Resident memory of the server in MB, after each tenth of the reruns."""
+    async with Session(port, page) as session:
+        await session.rerun()
+        seen = []
+        for _ in range(10):
+            for _ in range(max(1, reruns // 10)):
+                await session.rerun()
+            seen.append(_resident_mb(process))
+        return seen
+
+
+def _resident_mb(process: int) -> float:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@contextlib.contextmanager
+def app():  # type: ignore[no-untyped-def]
+    """The app on a free port; gives the port and the process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
+               f"--server.port={port}"]  # fmt: skip
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2)
+                break
+            time.sleep(0.2)
+        yield port, child.pid
+    finally:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait()
+
+
+def main() -> int:
+    """Measure; 1 when a session met an error or the memory grows."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("--sessions", default="1,10,50")
+    parser.add_argument("--per-session", type=int, default=5, help="reruns of each session")
+    parser.add_argument("--reruns", type=int, default=500, help="for the memory")
+    parser.add_argument("--page", default="quality_control")
+    parser.add_argument("--out", type=Path, help="folder for load.csv and memory.csv")
+    arguments = parser.parse_args()
+    rows = []
+    with app() as (port, process):
+        for n in map(int, arguments.sessions.split(",")):
+            seconds, errors, took = asyncio.run(
+                visitors(port, arguments.page, n, arguments.per_session)
+            )
+            median, p95 = np.percentile(seconds, [50, 95])
+            rows.append({"page": arguments.page, "sessions": n, "reruns": len(seconds),
+                         "reruns_per_second": round(len(seconds) / took, 2),
+                         "median_s": round(float(median), 3), "p95_s": round(float(p95), 3),
+                         "errors": errors, "load_average": os.getloadavg()[0]})  # fmt: skip
+            print(rows[-1], flush=True)
+        seen = asyncio.run(memory(port, arguments.page, arguments.reruns, process))
+    growth = seen[-1] - seen[len(seen) // 2 - 1]
+    print("memory, MB:", [round(mb) for mb in seen], f"growth_mb {growth:.1f}")
+    if arguments.out:
+        write_frame(arguments.out / "load.csv", pd.DataFrame(rows))
+        steps = arguments.reruns // 10 * np.arange(1, 11)
+        write_frame(arguments.out / "memory.csv",
+                    pd.DataFrame({"reruns": steps, "resident_mb": np.round(seen, 1)}))  # fmt: skip
+    return int(any(row["errors"] for row in rows) or growth > 30)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
