@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import dropout
 
 from cradle.batches import CellBatch, Conditions, DataShape
 from cradle.nn.blocks import GaussianMLP, ResidualMLP
@@ -51,6 +52,9 @@ class PerturbationVAE(nn.Module, ABC):
         Add a linear map of the latent state to the decoder's logits, zero at first.
         Effects that are additive in the latent space are then additive in log expression
         with little to learn, and the rest of the decoder models what departs from it.
+    encoder_dropout
+        Share of the encoder's genes that are hidden from it at each training step, as in scVI
+        (Lopez 2018): the encoder overfits before the effects have been learned.
     """
 
     plates: ClassVar[Mapping[str, Plate]]
@@ -69,9 +73,10 @@ class PerturbationVAE(nn.Module, ABC):
         n_conditioning: tuple[int, ...],
         combine: Literal["concat", "sum"],
         linear_path: bool,
+        encoder_dropout: float,
     ):
         super().__init__()
-        self.n_latent, self.combine = n_latent, combine
+        self.n_latent, self.combine, self.encoder_dropout = n_latent, combine, encoder_dropout
         self.n_genes, self.n_perturbations = shape.n_genes, shape.n_perturbations
         self.register_buffer("log1p_mean", shape.log1p_mean)
         self.register_buffer("log1p_sd", shape.log1p_sd)
@@ -107,7 +112,8 @@ class PerturbationVAE(nn.Module, ABC):
 
     def lift(self, counts: Tensor) -> Tensor:
         """Encoder's view of the counts ``(n, G)`` before any conditioning, ``(n, n_hidden)``."""
-        return self.encoder.lift((torch.log1p(counts) - self.log1p_mean) / self.log1p_sd)
+        expression = (torch.log1p(counts) - self.log1p_mean) / self.log1p_sd
+        return self.encoder.lift(dropout(expression, self.encoder_dropout, self.training))
 
     def cell_posterior(self, lifted: Tensor, conditions: Conditions, latents: Latents) -> Normal:
         """``q(z_basal | x, conditions, latents)``, ``(K, n, D)``."""

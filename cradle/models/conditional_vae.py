@@ -32,6 +32,7 @@ class ConditionalVAE(PerturbationVAE):
             n_conditioning=(shape.n_perturbations,),
             combine="concat",
             linear_path=config.linear_path,
+            encoder_dropout=config.encoder_dropout,
         )
         self.config = config
 

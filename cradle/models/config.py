@@ -35,6 +35,7 @@ class VAEConfig:
     n_embedding_layers: int = 4
     combine: Literal["concat", "sum"] = "concat"
     linear_path: bool = True
+    encoder_dropout: float = 0.1
     correlated_effects: bool = True
     # priors
     mask_prior: float = 0.01
@@ -115,8 +116,9 @@ class VAEConfig:
             bad["mask_prior"] = "a number between 0 and 1"
         if not -20 <= self.mask_init <= 20:
             bad["mask_init"] = "log-odds between -20 and 20"
-        if not 0 <= self.weight_average < 1:
-            bad["weight_average"] = "zero, or a number below 1"
+        for name in ("weight_average", "encoder_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                bad[name] = "zero, or a number below 1"
         if not 0 <= self.counterfactual_weight < 1e9:
             bad["counterfactual_weight"] = "zero or a positive number"
         for name, rule in bad.items():

@@ -94,6 +94,7 @@ _REFERENCE = {
     "library_size": 10_000.0,
     "hemoglobin_regex": True,
     "linear_path": False,
+    "encoder_dropout": 0.0,
     "weight_average": 0.0,
     "direct_learning_rate_factor": 1.0,
     "embedding_init_scale": 1.0,

@@ -92,6 +92,7 @@ class SAMSVAE(PerturbationVAE):
             n_conditioning=(config.n_latent, *n_extra),
             combine=config.combine,
             linear_path=config.linear_path,
+            encoder_dropout=config.encoder_dropout,
         )
         self.config = config
         self.effects = self.new_effects(shape.n_perturbations, config)

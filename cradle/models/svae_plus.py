@@ -48,6 +48,7 @@ class SVAEPlus(PerturbationVAE):
             n_conditioning=(),
             combine="concat",
             linear_path=config.linear_path,
+            encoder_dropout=config.encoder_dropout,
         )
         self.config = config
         size = (shape.n_perturbations, config.n_latent)
