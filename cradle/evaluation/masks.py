@@ -51,8 +51,10 @@ def clustered(values: FloatArray) -> npt.NDArray[np.int64]:
     A permutation of the rows, ``(n_rows,)``.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import pdist
 
     if len(values) < 3:
         return np.arange(len(values))
-    tree = linkage(np.asarray(values, float), method="average", optimal_ordering=True)
+    # distances, because scipy takes a square table with an empty diagonal for them
+    tree = linkage(pdist(np.asarray(values, float)), method="average", optimal_ordering=True)
     return np.asarray(leaves_list(tree), dtype=np.int64)

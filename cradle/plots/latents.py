@@ -141,8 +141,10 @@ def criteria_moves(table: pd.DataFrame, *, title: str, mad: float) -> go.Figure:
     low, high = min(-1.0, float(numbers.min())) - 0.5, max(mad + 1, float(numbers.max())) + 0.5
     fig.add_vrect(x0=mad, x1=high, fillcolor=FAIL_ZONE, line_width=0, layer="below")
     fig.add_vline(x=mad, line={"color": THRESHOLD, "width": 2})
+    fig.add_annotation(x=mad, y=0, yref="paper", text=f"fails, k = {mad:g}", showarrow=False,
+                       xanchor="left", yanchor="bottom", font={"size": 11})  # fmt: skip
     fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
-    finish(fig, title=title, x=f"MADs from the median, bad side to the right; fails above {mad:g}",
+    finish(fig, title=title, x="MADs to the bad side of the median",
            height=190 + 62 * len(table), legend=True)  # fmt: skip
     fig.update_layout(margin_t=fig.layout.margin.t + 40)  # on a phone each entry takes a row
     fig.update_xaxes(range=[low, high])

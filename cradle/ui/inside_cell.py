@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 N_GENES = 20
 MAX_ROWS = 1_000
+CELL = "cell"  # in the link
 _ALL = "all perturbations"
 
 
@@ -87,7 +88,7 @@ def failed_cells(choices: Choices, run: Run) -> pd.DataFrame:
 
 
 def pick(failed: pd.DataFrame, run: Run) -> pd.Series:
-    """The row that the reader has selected; the first one before that."""
+    """The row of the cell that the reader or the link has picked; the first one before that."""
     labels = [_ALL, *sorted(failed["perturbation"].unique())]
     chosen = st.selectbox("Failed cells of", labels, key="cell_perturbation", bind="query-params",
                           format_func=safe_label)  # fmt: skip
@@ -100,7 +101,6 @@ def pick(failed: pd.DataFrame, run: Run) -> pd.Series:
         shown, hide_index=True, height=250, placeholder="–", on_select="rerun",
         selection_mode="single-row", key=f"failed_{slug(str(chosen))}",
         column_config={
-            "cell": st.column_config.TextColumn("cell", width="small"),
             "library_size": number("library size (counts)", format="%.0f"),
             "genes_detected": number("genes detected", format="%.0f"),
             **{c: number(f"{NAMES[c][0]} (%)", format="%.1f") for c in CRITERIA
@@ -116,8 +116,19 @@ def pick(failed: pd.DataFrame, run: Run) -> pd.Series:
         )  # fmt: skip
         st.download_button("Download CSV", lambda: csv_bytes(rows), f"failed_cells_{run.name}.csv",
                            "text/csv", icon=":material/download:", on_click="ignore")  # fmt: skip
-    picked = event["selection"]["rows"]
-    return rows.iloc[picked[0] if picked and picked[0] < len(rows) else 0]
+    return rows.iloc[_position(rows, event["selection"]["rows"])]
+
+
+def _position(rows: pd.DataFrame, ticked: list[int]) -> int:
+    """The ticked row, else the cell that the link names, else the first; the link then follows."""
+    if ticked and ticked[0] < len(rows):
+        st.query_params[CELL] = str(rows["cell"].iloc[ticked[0]])
+        return ticked[0]
+    found = np.flatnonzero(rows["cell"] == st.query_params.get(CELL))
+    if len(found) == 0:
+        st.query_params.pop(CELL, None)
+        return 0
+    return int(found[0])
 
 
 def _show(run: Run, source: str, row: pd.Series) -> None:
@@ -129,6 +140,13 @@ def _show(run: Run, source: str, row: pd.Series) -> None:
         f"{safe_label(row['split'])}, {row['library_size']:,.0f} counts. "
         f"Fails: **{row['fails']}**."
     )
+    hidden = unseen_by_model(str(row["fails"]), told.criteria)
+    if hidden:
+        st.info(
+            f"{', '.join(hidden)}: judged on the full measurement the cell fails, over the "
+            f"{len(run.genes):,} modelled genes alone it passes. The model sees little of this "
+            "flaw.", icon=":material/info:",
+        )  # fmt: skip
     st.markdown(
         "The model reads the cell with the artifact on, keeps everything it has found (basal "
         "state, perturbation, library size), and tells what it expects with the artifact **off**. "
@@ -139,6 +157,14 @@ def _show(run: Run, source: str, row: pd.Series) -> None:
         _criteria(run.thresholds, told.criteria, name)
     with right:
         _genes(told.genes, name)
+
+
+def unseen_by_model(fails: str, criteria: pd.DataFrame) -> list[str]:
+    """Criteria that the cell fails as measured, and passes over the modelled genes."""
+    if criteria.empty:
+        return []
+    passed = criteria.loc[~criteria["observed_fails"], "criterion"].map(criterion_label)
+    return [name for name in passed if name in fails.split(", ")]
 
 
 def _criteria(fitted: QCThresholds, table: pd.DataFrame, name: str) -> None:
@@ -158,7 +184,9 @@ def _criteria(fitted: QCThresholds, table: pd.DataFrame, name: str) -> None:
     left_out = [f"**{criterion_label(c)}**: {why}" for c, why in fitted.not_generable.items()]
     st.caption(
         "Over the modelled genes, thresholds of the training cells. Bars: 95 % of 256 cells drawn "
-        "in each state (32 posterior draws). " + " ".join(["Not judged:", *left_out])
+        "in each state (32 posterior draws). The library size is kept, so what hangs on it stays: "
+        "no model brings back counts that were never sequenced. "
+        + " ".join(["Not judged:", *left_out])
     )
 
 
@@ -193,11 +221,10 @@ def criteria_words(table: pd.DataFrame) -> list[str]:
         verdict = "fails" if row["observed_fails"] else "passes"
         beyond = "below" if row["side"] == "low" else "above"
         lines.append(
-            f"**{criterion_label(row['criterion'])}**: the cell {verdict} with "
-            f"{row['observed']:.3g}{unit} (fails {beyond} {row['threshold']:.3g}{unit}). The model "
-            f"expects {row['before']:.3g}{unit} with the artifact on, where "
-            f"{row['before_percent_failing']:.0f} % of such cells fail, and "
-            f"{row['after']:.3g}{unit} with it off, where {row['after_percent_failing']:.0f} % do."
+            f"**{criterion_label(row['criterion'])}** (fails {beyond} {row['threshold']:.3g}"
+            f"{unit}): the cell {verdict} with {row['observed']:.3g}{unit}. Model, artifact on → "
+            f"off: {row['before']:.3g} → **{row['after']:.3g}{unit}**; such cells fail: "
+            f"{row['before_percent_failing']:.0f} → **{row['after_percent_failing']:.0f} %**."
         )
     return lines
 

@@ -15,13 +15,14 @@ from cradle.plots.palette import ARTIFACT_ON
 from cradle.ui import inside
 from cradle.ui.figures import figure_with_table
 from cradle.ui.generation import has_artifact
-from cradle.ui.labels import GLOSSARY, safe_labels
+from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
 
 if TYPE_CHECKING:
     from cradle.runs import Run
 
 N_GENES = 20
 MAX_BARS = 40
+CHANGED = 0.25  # log2 units, about a fifth
 
 
 def nothing_inside(run: Run) -> None:
@@ -150,7 +151,8 @@ def artifact(run: Run) -> None:
         return
     path = str(run.path)
     components, genes = inside.artifact_vector(path), inside.artifact_genes(path)
-    certain = int((components["lower"] * components["upper"] > 0).sum())
+    strong = strongly_changed(genes)
+    st.markdown(artifact_words(strong, len(genes)))
     left, right = st.columns(2, gap="large")
     with left:
         top = genes.head(N_GENES).rename(columns={"change": "predicted"})
@@ -175,18 +177,42 @@ def artifact(run: Run) -> None:
             components, f"artifact_vector_{run.name}",
             alt=f"Posterior mean and interval of {len(components)} components of the artifact.",
         )  # fmt: skip
-        st.caption(_vector_words(components, certain))
+        st.caption(_vector_words(components, acts=len(strong) > 0))
 
 
-def _vector_words(components: pd.DataFrame, certain: int) -> str:
+def strongly_changed(genes: pd.DataFrame) -> pd.DataFrame:
+    """Genes that change by at least ``CHANGED`` and whose interval leaves out 0."""
+    certain = (genes["lower"] > 0) | (genes["upper"] < 0)
+    return genes[certain & (genes["change"].abs() >= CHANGED)]
+
+
+def artifact_words(strong: pd.DataFrame, n_genes: int) -> str:
+    """What the artifact does to genes, in a sentence or two."""
+    if strong.empty:
+        return (
+            f"Switched on, it changes none of {n_genes:,} genes by {CHANGED:g} log2 units or more "
+            "with certainty: **this run has hardly learned an artifact**."
+        )
+    named = ", ".join(
+        f"{safe_label(gene)} {'▲' if direction == 'up' else '▼'}"
+        for gene, direction in zip(strong["gene"][:5], strong["direction"][:5], strict=True)
+    )
+    return (
+        f"Switched on, it changes **{len(strong):,} of {n_genes:,} genes** by {CHANGED:g} log2 "
+        f"units or more with an interval that leaves out 0, most of all {named}."
+    )
+
+
+def _vector_words(components: pd.DataFrame, *, acts: bool) -> str:
     if (components["sd"] == 0).all():
         return ("Learned as a plain vector, without uncertainty (ablation w/o Causal). A unit is "
                 "the standard deviation of the basal state.")  # fmt: skip
+    certain = int((components["lower"] * components["upper"] > 0).sum())
     words = (
         "Posterior mean and 95 % interval of each component; a unit is the standard deviation of "
         f"the basal state. The interval of {certain} of {len(components)} components leaves out 0."
     )
-    if certain < len(components) / 20:
+    if acts and certain < len(components) / 20:
         words += (
             " No latent stands for the artifact alone: it acts through many of them together, so "
             "read it by its genes."
@@ -209,7 +235,9 @@ def why_no_artifact(run: Run) -> str:
 
 def counterparts(run: Run) -> None:
     """How many QC-failed training cells each perturbation has beside its passing ones."""
-    st.subheader("How many failed cells teach the artifact?", help=GLOSSARY["counterpart"])
+    st.subheader(
+        "How many failed counterparts has each perturbation?", help=GLOSSARY["counterpart"]
+    )
     columns = ["perturbation", "n_train", "n_fail_train", "n_counterparts"]
     table = run.perturbations.loc[run.perturbations["n_train"] > 0, columns]
     table = table.sort_values("n_counterparts", ascending=False, kind="stable")
