@@ -129,8 +129,8 @@ def reading(found: Decided, n_rows: int, n_latent: int, prior: float, start: flo
         )
     elif found.undecided >= found.total / 2:
         verdict = (
-            "The model is **not sparse**: the cells do not tell which latents a gene moves. Read "
-            "no single field as a finding."
+            "The model is **not sparse**: for most masks the cells do not tell whether the gene "
+            "moves the latent. Read no single field as a finding."
         )
     elif found.on >= found.total / 2:
         verdict = (
