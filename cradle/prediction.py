@@ -11,13 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 import torch
-from scipy.special import stdtrit
 from torch import Tensor
 
 from cradle.batches import Conditions
 from cradle.data.dosage import Design
 from cradle.data.schema import CONTROL
-from cradle.evaluation.effects import Effects
+from cradle.evaluation.effects import Effects, draw_margin
 from cradle.generated import (
     ArtifactSwitch,
     check_artifact,
@@ -181,8 +180,7 @@ class Predictor:
         per_draw = np.reshape(told, (len(labels), n_draws, len(self.genes)))
         if not shared:
             return Effects(tuple(labels), self.genes, per_draw[:, 0])
-        mean, sd = per_draw.mean(axis=1), per_draw.std(axis=1, ddof=1)
-        margin = stdtrit(n_draws - 1, (1 + interval) / 2) * np.sqrt(1 + 1 / n_draws) * sd
+        mean, margin = per_draw.mean(axis=1), draw_margin(per_draw, interval, axis=1)
         return Effects(tuple(labels), self.genes, mean, mean - margin, mean + margin)
 
     @torch.no_grad()

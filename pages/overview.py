@@ -26,8 +26,8 @@ def body(choices: Choices) -> None:
     with right:
         glance.run(choices, store.run(choices))
     st.subheader("Where to go next")
-    for key in ("quality", "generate", "effects", "embeddings", "interactions", "compare", "train",
-                "data", "methods"):  # fmt: skip
+    for key in ("quality", "generate", "effects", "embeddings", "interactions", "compare", "inside",
+                "train", "data", "methods"):  # fmt: skip
         link(key)
 
 

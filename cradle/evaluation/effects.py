@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from cradle.errors import InputError
 
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
+
+
+def draw_margin(per_draw: FloatArray, level: float = 0.95, axis: int = 0) -> FloatArray:
+    """Half width of the Student interval of a further draw about the mean of the draws.
+
+    Quantiles of a few dozen draws would hold less than they say.
+
+    Parameters
+    ----------
+    per_draw
+        Two draws or more along ``axis``.
+    """
+    n_draws = per_draw.shape[axis]
+    sd = per_draw.std(axis=axis, ddof=1)
+    return np.asarray(stdtrit(n_draws - 1, (1 + level) / 2) * np.sqrt(1 + 1 / n_draws) * sd)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+
+from cradle.evaluation.effects import draw_margin
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
@@ -245,10 +246,10 @@ def strength(departures: FloatArray, level: float = 0.95) -> tuple[float, float,
     norm = np.linalg.norm(others, axis=1, keepdims=True)
     direction = np.divide(others, norm, out=np.zeros_like(others), where=norm > 0)
     sizes = (departures * direction).sum(axis=1) / np.sqrt(n_genes)
-    mean, sd = float(sizes.mean()), float(sizes.std(ddof=1))
+    mean = float(sizes.mean())
     if np.ptp(departures, axis=0).max() == 0:
         return mean, float("nan"), float("nan")  # the model knows no uncertainty
-    margin = float(stdtrit(n_draws - 1, (1 + level) / 2)) * np.sqrt(1 + 1 / n_draws) * sd
+    margin = float(draw_margin(sizes, level))
     return mean, mean - margin, mean + margin
 
 

@@ -110,6 +110,14 @@ class PerturbationVAE(nn.Module, ABC):
     def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
         """What encoder and decoder are told of each cell's conditions, each ``(K, n, ·)``."""
 
+    def mask_probability(self) -> Tensor | None:
+        """``q(m = 1)`` of every mask, ``(T, D)``; none by default."""
+        return None
+
+    def artifact_posterior(self) -> Normal | None:
+        """``q(u)``, ``(D,)``, of scale zero where it is a learnable vector; none by default."""
+        return None
+
     def lift(self, counts: Tensor) -> Tensor:
         """Encoder's view of the counts ``(n, G)`` before any conditioning, ``(n, n_hidden)``."""
         expression = (torch.log1p(counts) - self.log1p_mean) / self.log1p_sd

@@ -36,7 +36,9 @@ class Artifact(nn.Module):
                 self.log_scale = nn.Parameter(torch.full((config.n_latent,), -1.0))
 
     def posterior(self) -> Normal:
-        """``q(u)``, ``(D,)``."""
+        """``q(u)``, ``(D,)``; of scale zero where it is a learnable vector."""
+        if not self.config.causal_artifact:
+            return Normal(self.location, torch.zeros_like(self.location), validate_args=False)
         if self.config.artifact_posterior_network:
             posterior: Normal = self.network(self.network.lift(torch.ones(1)))
             return posterior
@@ -61,6 +63,10 @@ class CradleVAE(SAMSVAE):
     def __init__(self, shape: DataShape, config: VAEConfig):
         super().__init__(shape, config, n_extra=(config.n_latent,))
         self.artifact = Artifact(config)
+
+    def artifact_posterior(self) -> Normal:
+        """``q(u)``, ``(D,)``."""
+        return self.artifact.posterior()
 
     def global_posterior(
         self, n_particles: int, generator: torch.Generator | None = None

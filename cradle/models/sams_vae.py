@@ -101,6 +101,11 @@ class SAMSVAE(PerturbationVAE):
         """Posterior of the effects of the perturbed genes."""
         return SparseEffects(n_perturbations, config)
 
+    def mask_probability(self) -> Tensor | None:
+        """``σ(ω_t)``, ``(T, D)``; none where the effects have no mask."""
+        logits: Tensor | None = getattr(self.effects, "mask_logits", None)
+        return None if logits is None else torch.sigmoid(logits)
+
     def global_posterior(
         self, n_particles: int, generator: torch.Generator | None = None
     ) -> tuple[Latents, KL]:

@@ -61,6 +61,10 @@ class SVAEPlus(PerturbationVAE):
         self.rate_log_alpha = nn.Parameter(alpha.log())
         self.rate_log_beta = nn.Parameter(beta.log())
 
+    def mask_probability(self) -> Tensor:
+        """``σ(ω_t)``, ``(T, D)``."""
+        return torch.sigmoid(self.mask_logits)
+
     def global_posterior(
         self, n_particles: int, generator: torch.Generator | None = None
     ) -> tuple[Latents, KL]:

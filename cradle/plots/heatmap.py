@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from cradle.plots.layout import finish
 
 #: Blue down, red up, white none: told apart by all kinds of colour vision, and numbers stand in it.
-_SCALE = [[0.0, "#2166AC"], [0.25, "#92C5DE"], [0.5, "#F7F7F7"], [0.75, "#F4A582"],
+DIVERGING = [[0.0, "#2166AC"], [0.25, "#92C5DE"], [0.5, "#F7F7F7"], [0.75, "#F4A582"],
           [1.0, "#B2182B"]]  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def effect_heatmap(table: pd.DataFrame, *, title: str, limit: float | None = Non
     fig = go.Figure(
         go.Heatmap(
             z=values, x=list(table.columns), y=list(table.index), zmin=-end, zmax=end,
-            colorscale=_SCALE, text=np.char.mod("%+.2f", values), texttemplate="%{text}",
+            colorscale=DIVERGING, text=np.char.mod("%+.2f", values), texttemplate="%{text}",
             textfont={"size": 11}, xgap=2, ygap=1,
             colorbar={"title": {"text": "log2 units", "side": "right"}, "thickness": 10},
             hovertemplate="%{y}<br>%{x}: %{z:+.3f} log2 units<extra></extra>",

@@ -84,6 +84,10 @@ GLOSSARY = {
     "library_size": "Total UMI counts of a cell over the whole transcriptome.",
     "twins": "Pairs of cells that share everything (basal state, effects, library size, count "
     "noise) and differ only in the artifact switch.",
+    "mask": "For each perturbed gene and each latent a switch that the model learns: on, the gene "
+    "may move this latent; off, it cannot. A sparse model has few on.",
+    "counterpart": "A QC-failed training cell of the same perturbation. CRADLE-VAE learns the "
+    "artifact from these: what differs within one perturbation is not biology of the perturbation.",
     "support": "How much the training data say about this query.",
     "seed": "Start of the random numbers: the same seed gives the same cells.",
     "interval": "95 % interval over draws of the model's uncertain parameters.",

@@ -35,6 +35,8 @@ PAGES = {
                              "which pairs are more than their sum; what to measure next"),
     "compare": PageSpec("compare_models.py", "Compare models", ":material/leaderboard:",
                         "which model is ahead, and by how much"),
+    "inside": PageSpec("inside_the_model.py", "Inside the model", ":material/search_insights:",
+                       "what the model has learned; one failed cell repaired"),
     "methods": PageSpec("methods.py", "Methods", ":material/menu_book:",
                         "definitions and limits"),
 }  # fmt: skip

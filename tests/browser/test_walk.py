@@ -138,6 +138,7 @@ def test_walk_through_every_page(address: str, visitor: Visitor) -> None:
         "Treatment effects",
         "Interactions",
         "Compare models",
+        "Inside the model",
         "Methods",
     ):
         visitor.go(title)

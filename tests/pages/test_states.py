@@ -33,7 +33,7 @@ def test_without_a_run_every_page_says_what_to_do(no_run: Path, open_page: Open,
     app = open_page(page)
     boxes = _boxes(app)
     assert not [box for box in boxes if FAILED in box]
-    if page in ("generate", "treatment_effects", "interactions"):
+    if page in ("generate", "treatment_effects", "interactions", "inside_the_model"):
         assert "needs a trained model" in boxes[0]
         assert "What to do: " in boxes[0]
 

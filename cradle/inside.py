@@ -1,0 +1,227 @@
+"""Inside a trained model: its masks, its artifact, one cell with the artifact undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from cradle.data.qc import judge_generated
+from cradle.data.schema import CONTROL
+from cradle.errors import InputError
+from cradle.evaluation.effects import draw_margin
+from cradle.generated import check_artifact
+from cradle.models.base import draw_of
+from cradle.prediction import N_DRAWS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cradle.prediction import Predictor
+
+Z95 = 1.959963984540054  # of the standard normal, two-sided
+
+
+@torch.no_grad()
+def mask_table(predictor: Predictor, *, n_draws: int = N_DRAWS, seed: int = 0) -> pd.DataFrame:
+    """Posterior of every mask and the shift behind it; empty where the model has no mask.
+
+    Returns
+    -------
+    DataFrame
+        perturbation, latent (from 1), probability (that the mask is on), shift (mean of
+        mask · embedding over ``n_draws``, latent units: the basal state has standard deviation 1).
+    """
+    names = ["perturbation", "latent", "probability", "shift"]
+    probability = predictor.model.mask_probability()
+    if probability is None:
+        return pd.DataFrame(columns=names)
+    generator = torch.Generator().manual_seed(seed)
+    latents, _ = predictor.model.global_posterior(n_draws, generator)
+    shift = latents["effect"].mean(0)
+    n_rows, n_latent = probability.shape
+    columns = (
+        np.repeat(predictor.design.columns, n_latent),
+        np.tile(np.arange(1, n_latent + 1), n_rows),
+        probability.flatten().numpy(),
+        shift.flatten().numpy(),
+    )
+    return pd.DataFrame(dict(zip(names, columns, strict=True)))
+
+
+@torch.no_grad()
+def artifact_vector(predictor: Predictor) -> pd.DataFrame:
+    """The artifact in latent space: latent (from 1), mean, sd, lower, upper (95 %).
+
+    Raises
+    ------
+    InputError
+        The model has no artifact, or has not learned one.
+    """
+    check_artifact(predictor.has_artifact, predictor.library_sizes)
+    posterior = predictor.model.artifact_posterior()
+    assert posterior is not None, "a model with an artifact tells its posterior"
+    mean, sd = posterior.loc.flatten().numpy(), posterior.scale.flatten().numpy()
+    return pd.DataFrame(
+        {"latent": np.arange(1, len(mean) + 1), "mean": mean, "sd": sd,
+         "lower": mean - Z95 * sd, "upper": mean + Z95 * sd}
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def artifact_genes(
+    predictor: Predictor, *, n_draws: int = N_DRAWS, n_cells: int = 64, seed: int = 0
+) -> pd.DataFrame:
+    """What switching the artifact on changes in control cells, strongest gene first.
+
+    Basal states and library sizes (of QC-passing training cells) are shared between off and on,
+    and the expectation over counts is integrated.
+
+    Returns
+    -------
+    DataFrame
+        gene, direction, change, lower, upper: mean of log2(1 + 1e4·x/ℓ), on minus off, with the
+        95 % interval of a further posterior draw.
+    """
+    check_artifact(predictor.has_artifact, predictor.library_sizes)
+    generator = torch.Generator().manual_seed(seed)
+    latents, _ = predictor.model.global_posterior(n_draws, generator)
+    basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
+    rng = np.random.default_rng(seed)
+    sizes = predictor._sizes(n_cells, failed=False, fixed=None, rng=rng)
+
+    def expression(state: float, k: int) -> npt.NDArray[np.float32]:
+        likelihood = predictor._likelihood(CONTROL, basal, sizes, state, draw_of(latents, k))
+        return np.asarray(likelihood.expected_log2_cp10k().mean(dim=(0, 1)).numpy())
+
+    per_draw = np.stack([expression(1.0, k) - expression(0.0, k) for k in range(n_draws)])
+    return _by_size(_changes(predictor.genes, per_draw))
+
+
+class WithoutArtifact(NamedTuple):
+    """An observed QC-failed cell, and what the model says it would be without the artifact.
+
+    ``before`` is the model's own reconstruction, the fair comparison of ``after``.
+
+    Attributes
+    ----------
+    genes
+        gene, observed, before, after, all log2(1 + 1e4·x/ℓ), of counts or expected counts;
+        direction, change (after minus before), lower, upper; strongest change first.
+    criteria
+        One row a generable criterion, in its own unit: criterion, threshold, side, median, mad,
+        observed, and for ``before`` and ``after`` the median, ``_low`` and ``_high`` (95 %) and
+        ``_percent_failing`` of cells drawn in that state.
+    """
+
+    genes: pd.DataFrame
+    criteria: pd.DataFrame
+
+
+def without_artifact(
+    predictor: Predictor, cell: AnnData, *, n_draws: int = N_DRAWS, n_counts: int = 8, seed: int = 0
+) -> WithoutArtifact:
+    """The counterfactual of one QC-failed cell, over posterior draws of the global variables.
+
+    Parameters
+    ----------
+    cell
+        One cell over the modelled genes; ``perturbation``, ``library_size`` and ``qc_fail`` in
+        ``obs``. Library size and perturbation are kept.
+    n_draws, n_counts
+        Posterior draws, and cells drawn in each of them for the criteria.
+
+    Raises
+    ------
+    InputError
+        Not one QC-failed cell, or the model has no artifact to switch.
+    """
+    if cell.n_obs != 1 or not bool(cell.obs["qc_fail"].iloc[0]):
+        raise InputError(
+            "The counterfactual is of one cell that failed quality control.",
+            f"{cell.n_obs} cells, {int(cell.obs['qc_fail'].sum())} of them failed.",
+            "Choose one failed cell.",
+        )
+    told = [predictor.counterfactual(cell, seed=seed + k) for k in range(n_draws)]
+    expected = {
+        "before": np.concatenate([each.layers["reconstruction"] for each in told]),
+        "after": np.concatenate([each.layers["mean"] for each in told]),
+    }
+    size = float(cell.obs["library_size"].iloc[0])
+    counts = np.asarray(sp.csr_matrix(cell.X).toarray()).ravel()
+    levels = {state: _log2(mean, size) for state, mean in expected.items()}
+    genes = _changes(predictor.genes, levels["after"] - levels["before"])
+    genes.insert(1, "observed", _log2(counts, size))
+    genes.insert(2, "before", levels["before"].mean(axis=0))
+    genes.insert(3, "after", levels["after"].mean(axis=0))
+    drawn = {
+        state: _draw_cells(predictor, cell, mean, n_counts, np.random.default_rng(seed))
+        for state, mean in expected.items()
+    }
+    return WithoutArtifact(_by_size(genes), _criteria(predictor, cell, drawn))
+
+
+def _log2(counts: npt.NDArray[np.floating], size: float) -> npt.NDArray[np.floating]:
+    return np.asarray(np.log2(1 + 1e4 * counts / size))
+
+
+def _changes(genes: tuple[str, ...], per_draw: npt.NDArray[np.floating]) -> pd.DataFrame:
+    """gene, direction, change, lower, upper; from changes ``(n_draws, n_genes)``."""
+    mean = per_draw.mean(axis=0)
+    margin = draw_margin(per_draw)
+    return pd.DataFrame(
+        {"gene": list(genes), "direction": np.where(mean > 0, "up", "down"), "change": mean,
+         "lower": mean - margin, "upper": mean + margin}
+    )  # fmt: skip
+
+
+def _by_size(table: pd.DataFrame) -> pd.DataFrame:
+    order = table["change"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+@torch.no_grad()
+def _draw_cells(
+    predictor: Predictor,
+    cell: AnnData,
+    mean: npt.NDArray[np.float32],
+    n_counts: int,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """QC values and flags of cells drawn about expected counts ``(n_draws, n_genes)``."""
+    from anndata import AnnData
+
+    theta = np.exp(predictor.model.log_theta.numpy().astype(float))
+    rate = np.repeat(mean, n_counts, axis=0)
+    counts = rng.poisson(rate * rng.gamma(theta, 1 / theta, rate.shape))
+    size = np.full(len(rate), float(cell.obs["library_size"].iloc[0]))
+    obs = pd.DataFrame({"library_size": size}, index=[f"drawn_{i}" for i in range(len(rate))])
+    drawn = AnnData(
+        sp.csr_matrix(counts, dtype=np.float32), obs, pd.DataFrame(index=cell.var_names)
+    )
+    return judge_generated(drawn, predictor.thresholds)
+
+
+def _criteria(predictor: Predictor, cell: AnnData, drawn: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    bare = cell.copy()
+    bare.obs = cell.obs[["library_size"]].copy()
+    observed = judge_generated(bare, predictor.thresholds)
+    rows = []
+    for criterion in predictor.thresholds.generable:
+        limit = predictor.thresholds.generated[criterion]
+        row: dict[str, object] = {
+            "criterion": criterion, "threshold": limit.threshold, "side": limit.side,
+            "median": limit.median, "mad": limit.mad,
+            "observed": float(observed[criterion].iloc[0]),
+            "observed_fails": bool(observed[f"fails_{criterion}"].iloc[0] == 1),
+        }  # fmt: skip
+        for state, cells in drawn.items():
+            low, middle, high = np.quantile(cells[criterion], [0.025, 0.5, 0.975])
+            row |= {state: middle, f"{state}_low": low, f"{state}_high": high}
+            row[f"{state}_percent_failing"] = 100 * cells[f"fails_{criterion}"].mean()
+        rows.append(row)
+    return pd.DataFrame(rows)
