@@ -198,10 +198,11 @@ def _library_size(adata: AnnData) -> Iterator[Violation]:
 
 
 def _optional_columns(obs: pd.DataFrame) -> Iterator[Violation]:
-    if BATCH in obs and obs[BATCH].isna().any():
+    # an empty name is none; pandas cannot even turn a column of nothing else into text
+    if BATCH in obs and (none := obs[BATCH].isna() | obs[BATCH].astype(object).eq("")).any():
         yield Violation(
             "Some cells have no batch.",
-            f"{int(obs[BATCH].isna().sum())} cells.",
+            f"{int(none.sum())} cells.",
             "Fill the column in, or leave it out.",
         )
     if SPLIT in obs and not obs[SPLIT].isin(SPLITS).all():

@@ -91,6 +91,8 @@ ACCEPTED = {
     "CSC": (lambda: table(sp.csc_matrix(counts())), (60, 30)),
     "counts in a layer": (lambda: layered(counts=counts()), (60, 30)),
     "one gene": (lambda: table(counts(60, 1) + 1, genes=["KLF1"]), (60, 1)),
+    "one cell without a name": (
+        lambda: table(counts(1), labels=["control"], cells=[""]), (1, 30)),
     "one cell": (lambda: table(counts(1), labels=["control"]), (1, 30)),
     "unassigned cells are dropped": (lambda: table(labels=["", "*", np.nan, *LABELS[3:]]),
                                      (57, 30)),
@@ -120,6 +122,7 @@ REFUSED = {
     "no genes": (lambda: table(counts(60, 0), genes=[]), "No cell is left"),
     "batch that is missing for a cell": (lambda: table(batch=["a", None, *["b"] * 58]),
                                          "no batch"),
+    "batches without a name": (lambda: table(batch=pd.Categorical([""] * 60)), "no batch"),
 }  # fmt: skip
 
 
@@ -131,7 +134,7 @@ def test_accepted(cli, tmp_path, name):
     outcome = cli("validate", path, "--json")
     assert outcome.code == 0, outcome.err
     assert (outcome.json["n_cells"], outcome.json["n_genes"]) == shape
-    quality = cli("qc", path, "--criteria", "umi_counts,mt_percent", "--json")
+    quality = cli("qc", path, "--json")
     assert quality.code == 0, quality.err
     assert quality.json["n_cells"] == shape[0]
     fit = cli("fit", path, "--model", "additive", "--out", tmp_path / "run", "--criteria",
