@@ -22,7 +22,10 @@ from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
 
 #: Parameters that stand for a perturbation themselves, of whichever model has them.
-TRAVELS_FAR = ("mask_logits", "embedding_location")
+TRAVELS_FAR = ("mask_logits", "embedding_location", "mechanism.location")
+
+#: Unperturbed training cells that a model may keep at hand.
+MAX_CONTROLS = 4096
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -200,11 +203,12 @@ class EpochLoop(lightning.Callback):
         if self.on_sigterm is not None:
             signal.signal(signal.SIGTERM, self.on_sigterm)
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: Any) -> None:
         """Seed the epoch and draw its counterfactual profiles."""
         epoch = self.state.epoch
         torch.manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
         self.data.start_epoch(epoch)
+        module.model.start_epoch(epoch)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Record the epoch, keep the best weights, stop when patience runs out."""
@@ -236,6 +240,8 @@ def train(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Lightning opens the first epoch's batches before it announces the epoch
     data.start_epoch(loop.state.epoch)
+    if (controls := data.train_set.controls(MAX_CONTROLS, loop.seed)) is not None:
+        module.model.meet_controls(controls)
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=-1,
@@ -256,4 +262,5 @@ def train(
         trainer.fit(module, datamodule=data)
     module.model.load_state_dict(loop.best_weights)
     module.model.eval()
+    module.model.settle()
     return module
