@@ -72,10 +72,12 @@ class PerturbedVAE(PerturbationVAE):
     ``z_ν = A⁻¹(Λ_νι z_ι + μ_ν + z̃)``, ``A = I − Λ_νν``, by a triangular solve. The KL of z_ν is
     taken in noise space: ``KL(q(z̃ | x, u) ‖ N(0, β_ν(u)))``. The decoder never sees u.
 
-    Its likelihood is of ``y = ln(1 + 1e4·x/ℓ)``, with one spread a gene. The KLs are weighted
-    and start at zero, so that ``val_elbo`` is a bound only with weights of one; the validation
-    uses the final weights. To the bound come, for each cell, a random control cell's KL and
-    ``α‖μ_ι(cell) − μ_ι(control)‖²``.
+    Its likelihood is of ``y = ln(1 + 1e4·x/ℓ)``, with one spread a gene. To it come, for each
+    cell, a random control cell's KL and ``α‖μ_ι(cell) − μ_ι(control)‖²``. The weights β and α
+    stand beside a reconstruction averaged over genes, so they are multiplied by G here, where
+    it is summed: beside the sum, β = 0.01 leaves z̃ free to carry the perturbation itself, the
+    prior of z_ν learns nothing and unseen pairs are predicted at chance. The KLs start at zero;
+    ``val_elbo`` uses their final weights and is a bound only where β·G is one.
 
     Predictions take z_ι from control cells of the training set, of which the posteriors of
     ``N_KEPT`` are kept, and z̃ from its prior; before :meth:`settle` z_ι comes from its prior.
@@ -84,6 +86,7 @@ class PerturbedVAE(PerturbationVAE):
     plates: ClassVar[Mapping[str, Plate]] = {"responsive": Plate.CELL, "invariant": Plate.CELL}
 
     centre: Tensor
+    log_scale: Tensor
     control_location: Tensor
     control_scale: Tensor
 
@@ -112,7 +115,7 @@ class PerturbedVAE(PerturbationVAE):
                 self.linear_path.weight.mul_(0.1)
             self.decoder.output.weight.mul_(0.1)
             self.decoder.output.bias.copy_(centre)
-        self.log_scale = nn.Parameter(torch.full((shape.n_genes,), -0.5))
+        self.register_buffer("log_scale", torch.zeros(shape.n_genes), persistent=False)
         kept = torch.zeros(N_KEPT, self.n_invariant)
         self.register_buffer("control_location", kept)
         self.register_buffer("control_scale", torch.ones_like(kept))
@@ -210,18 +213,18 @@ class PerturbedVAE(PerturbationVAE):
         kl = self.kl_weight("invariant") * kl_divergence(control, prior).sum(-1).mean()
         found = {"kl_invariant_of_control": kl.expand(n_particles)}
         if self.config.alignment_weight:
-            distance = (self.invariant_posterior(lifted).loc - control.loc).square().sum(-1)
-            alignment = self.config.alignment_weight * distance.mean()
+            distance = (self.invariant_posterior(lifted).loc - control.loc).square().mean(-1)
+            alignment = self.n_genes * self.config.alignment_weight * distance.mean()
             found["alignment"] = alignment.expand(n_particles)
         return found
 
     def kl_weight(self, name: str) -> float:
-        """β of the block, times the warm-up while training."""
+        """β of the block times the number of genes, times the warm-up while training."""
         config = self.config
         beta = {
             "responsive": config.responsive_kl_weight, "invariant": config.invariant_kl_weight,
         }[name]  # fmt: skip
-        return beta * (self.warmup if self.training else 1.0)
+        return self.n_genes * beta * (self.warmup if self.training else 1.0)
 
     def start_epoch(self, epoch: int) -> None:
         """Warm-up of the KLs: zero for ``kl_free_epochs``, then linear to one."""
