@@ -45,6 +45,7 @@ SETTINGS = {
     "learning_rate": 2e-3, "weight_average": 0.0, "kl_free_epochs": 10, "kl_warmup_epochs": 20,
 }  # fmt: skip
 N_EPOCHS, STEPS_PER_EPOCH = 50, 20
+SEEDS = (0, 1)
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -261,17 +262,17 @@ def _r2(found: FloatArray, true: FloatArray) -> float:
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "alpha=0": ("perturbed_vae_no_alignment", {}),
     "alpha=0.05": ("perturbed_vae", {}),
-    "alpha=1": ("perturbed_vae", {"alignment_weight": 1.0}),
-    "alpha=10": ("perturbed_vae", {"alignment_weight": 10.0}),
+    "alpha=0.005": ("perturbed_vae", {"alignment_weight": 0.005}),
+    "alpha=0.5": ("perturbed_vae", {"alignment_weight": 0.5}),
     "no structure": ("perturbed_vae_no_structure", {}),
     "d_nu=10, d_iota=5": ("perturbed_vae", {"n_responsive": 10, "n_invariant": 5}),
 }
 
 
 def main() -> None:
-    """Fit every variant on three worlds and write the table."""
+    """Fit every variant on each world and write the table."""
     rows = []
-    for seed in (0, 1, 2):
+    for seed in SEEDS:
         world = World.drawn(seed)
         train, unseen = sample(world, 3000, seed), sample(world, 2000, 1000 + seed)
         for variant, (name, settings) in VARIANTS.items():
