@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,10 @@ def effect_draws(
     n_draws: int,
     n_cells: int,
     seed: int = 0,
+    artifact: Literal["off", "on"] = "off",
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Effects against control of each draw, artifact off, log2(1 + 1e4·x/ℓ).
+    """Effects against control of each draw, log2(1 + 1e4·x/ℓ).
 
     Their mean over draws is :meth:`Predictor.treatment_effects` of the same seed and numbers.
 
@@ -47,11 +48,12 @@ def effect_draws(
     latents, _ = predictor.model.global_posterior(n_draws, generator)
     basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
     rng = np.random.default_rng(seed)
-    sizes = predictor._sizes(n_cells, failed=False, fixed=None, rng=rng)
+    sizes = predictor._sizes(n_cells, failed=artifact == "on", fixed=None, rng=rng)
+    state = float(artifact == "on")
 
     def expectation(label: str) -> npt.NDArray[np.float32]:
         means = [
-            predictor._likelihood(label, basal, sizes, 0.0, draw_of(latents, k))
+            predictor._likelihood(label, basal, sizes, state, draw_of(latents, k))
             .expected_log2_cp10k()
             .mean(dim=(0, 1))
             for k in range(n_draws)

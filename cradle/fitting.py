@@ -108,7 +108,7 @@ def fit(
         )
         started, before = time.time(), seconds_before(out)
         _write_inputs(out, screen, request, adata)
-        if spec.generates:
+        if spec.is_network:
             history = _train(out, screen, spec, settings, request, train_cells, seed, progress)
         else:
             write_json(out / "config.json", {**request, "settings": {}})

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse
 
 from cradle.errors import InputError, check_seed
+from cradle.nn.likelihoods import GammaPoisson
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cradle.data.qc import QCThresholds
+    from cradle.models.base import Likelihood
 
 
 MAX_BLOCK = 1024  # cells decoded at once
@@ -58,6 +60,18 @@ def check_artifact(has_artifact: bool, library_sizes: pd.DataFrame) -> None:
             "or none fails at its threshold.",
             "Train on all cells, at a stricter threshold, or leave the artifact off.",
         )
+
+
+def of_counts(likelihood: Likelihood) -> GammaPoisson:
+    """The likelihood, refused (InputError) where no counts can be drawn from it."""
+    if not isinstance(likelihood, GammaPoisson):
+        raise InputError(
+            "This model predicts effects but generates no cells.",
+            "its likelihood is of normalised expression, ln(1 + 1e4·x/library size), from which "
+            "no counts can be drawn.",
+            "Use a model of counts, or ask for effects.",
+        )
+    return likelihood
 
 
 def check_genes(found: Sequence[str], modelled: Sequence[str]) -> None:

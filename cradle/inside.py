@@ -15,7 +15,7 @@ from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import draw_margin
 from cradle.generated import check_artifact
-from cradle.models.base import draw_of
+from cradle.models.base import CountVAE, draw_of
 from cradle.prediction import N_DRAWS
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ def _draw_cells(
     """QC values and flags of cells drawn about expected counts ``(n_draws, n_genes)``."""
     from anndata import AnnData
 
+    assert isinstance(predictor.model, CountVAE), "cells of counts need a likelihood of counts"
     theta = np.exp(predictor.model.log_theta.numpy().astype(float))
     rate = np.repeat(mean, n_counts, axis=0)
     counts = rng.poisson(rate * rng.gamma(theta, 1 / theta, rate.shape))

@@ -93,9 +93,14 @@ def limits(run: Run) -> list[str]:
     found = []
     if not run.spec.generates:
         found.append("It predicts mean effects and generates no cells.")
+    if run.spec.space == "expression":
+        found.append(
+            "Its likelihood is of ln(1 + 1e4·x/library size), not of counts: no pass rate of "
+            "quality control applies, and its bound compares with no other model's."
+        )
     if not run.spec.combinations:
         found.append("It cannot predict combinations that were not measured.")
-    if run.spec.generates and not run.spec.artifact:
+    if run.spec.is_network and not run.spec.artifact:
         found.append("It knows no artifact: flawed and clean cells are one to it.")
     elif run.spec.artifact and not run.library_sizes["artifact"].any():
         found.append("No flawed cell was in training, so its artifact switch means nothing.")

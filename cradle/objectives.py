@@ -1,6 +1,6 @@
 """The evidence lower bound; the only place that knows what a plate counts for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,11 +19,13 @@ class Objective:
     reconstruction: Tensor
     kl: dict[str, Tensor]
     penalties: dict[str, Tensor]
+    kl_weights: dict[str, float] = field(default_factory=dict)
 
     @property
     def elbo(self) -> Tensor:
-        """``E log p(x | ·) − Σ KL``."""
-        return self.reconstruction - torch.stack(list(self.kl.values())).sum()
+        """``E log p(x | ·) − Σ KL``; each KL times its weight, which is one unless given."""
+        weighted = [self.kl_weights.get(name, 1.0) * kl for name, kl in self.kl.items()]
+        return self.reconstruction - torch.stack(weighted).sum()
 
     @property
     def loss(self) -> Tensor:
@@ -60,7 +62,7 @@ def evidence_lower_bound(
         ``(n,)``, weights of the reconstruction, mean one; ``None`` weighs cells equally.
     """
     latents, global_kl = model.global_posterior(n_particles)
-    lifted = model.lift(batch.counts)
+    lifted = model.lift(batch.counts, batch.conditions.library_size)
     posterior = model.cell_posterior(lifted, batch.conditions, latents)
     likelihood = model.likelihood(posterior.rsample(), batch.conditions, latents)
     log_prob = likelihood.log_prob(batch.counts)
@@ -73,5 +75,8 @@ def evidence_lower_bound(
     }
     penalties = model.penalties(batch, lifted, latents)
     return Objective(
-        log_prob.mean(), per_cell, {name: value.mean() for name, value in penalties.items()}
+        log_prob.mean(),
+        per_cell,
+        {name: value.mean() for name, value in penalties.items()},
+        {name: model.kl_weight(name) for name in per_cell},
     )

@@ -130,7 +130,7 @@ def _predicted(
     A measured pair is judged by the genes of its observation, any other by those whose predicted
     effect is at least ``MIN_Z`` posterior standard deviations.
     """
-    if not (run.spec.generates and run.spec.combinations) or not pairs:
+    if not (run.spec.is_network and run.spec.combinations) or not pairs:
         return {}
     from cradle.effect_draws import effect_draws
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cradle.batches import Conditions
 from cradle.data.dosage import Design
-from cradle.data.schema import CONTROL
+from cradle.effect_draws import effect_draws
 from cradle.evaluation.effects import Effects, draw_margin
 from cradle.generated import (
     ArtifactSwitch,
@@ -24,11 +24,12 @@ from cradle.generated import (
     check_request,
     draw_sizes,
     generated_cells,
+    of_counts,
     row_blocks,
     sparse_counts,
 )
-from cradle.models.base import Latents, PerturbationVAE, Plate, draw_of
-from cradle.nn.likelihoods import GammaPoisson, sample_coupled
+from cradle.models.base import CountVAE, Latents, Likelihood, PerturbationVAE, Plate, draw_of
+from cradle.nn.likelihoods import sample_coupled
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from cradle.data.qc import QCThresholds
 
 N_DRAWS = 32  # posterior draws of the global variables
+#: Particles at least, where no draw of a shared variable adds to them (SPEC 7).
+N_PARTICLES = 1024
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,8 @@ class Predictor:
         ------
         InputError
             The model cannot be told of the perturbation (an unknown gene; one-hot, any
-            treatment that it was not trained on), a number is out of range, or it has no
-            artifact to switch on.
+            treatment that it was not trained on), a number is out of range, it has no
+            artifact to switch on, or it models expression, of which no counts can be drawn.
         """
         label = self.design.parse(query)
         check_request(n_cells, artifact, library_size, seed)
@@ -158,29 +161,15 @@ class Predictor:
         if artifact == "on":
             check_artifact(self.has_artifact, self.library_sizes)
         shared = set(self.model.plates.values()) != {Plate.CELL}
-        n_draws = n_draws if shared else 1
-        generator = torch.Generator().manual_seed(seed)
-        latents, _ = self.model.global_posterior(n_draws, generator)
-        basal = torch.randn((1, n_cells, self.model.n_latent), generator=generator)
-        rng = np.random.default_rng(seed)
-        sizes = self._sizes(n_cells, failed=artifact == "on", fixed=None, rng=rng)
-        state = float(artifact == "on")
-
-        def expectation(label: str) -> npt.NDArray[np.float32]:
-            means = [
-                self._likelihood(label, basal, sizes, state, draw_of(latents, k))
-                .expected_log2_cp10k()
-                .mean(dim=(0, 1))
-                for k in range(n_draws)
-            ]
-            return torch.stack(means).numpy()
-
-        control = expectation(CONTROL)
-        told = [expectation(label) - control for label in labels]
-        per_draw = np.reshape(told, (len(labels), n_draws, len(self.genes)))
+        if not isinstance(self.model, CountVAE):
+            n_cells = max(n_cells, N_PARTICLES)
+        per_draw = effect_draws(
+            self, labels, n_draws=n_draws if shared else 1, n_cells=n_cells, seed=seed,
+            artifact=artifact,
+        )  # fmt: skip
         if not shared:
-            return Effects(tuple(labels), self.genes, per_draw[:, 0])
-        mean, margin = per_draw.mean(axis=1), draw_margin(per_draw, interval, axis=1)
+            return Effects(tuple(labels), self.genes, per_draw[0])
+        mean, margin = per_draw.mean(axis=0), draw_margin(per_draw, interval, axis=0)
         return Effects(tuple(labels), self.genes, mean, mean - margin, mean + margin)
 
     @torch.no_grad()
@@ -213,10 +202,11 @@ class Predictor:
             basal = self._posterior(adata, rows, latents).loc
             conditions = self._observed_conditions(adata, rows)
             other = conditions._replace(artifact=1 - conditions.artifact)
-            likelihood = self.model.likelihood(basal, other, latents)
+            likelihood = of_counts(self.model.likelihood(basal, other, latents))
             counts.append(sparse_counts(likelihood.sample(generator)[0]))
             flipped.append(likelihood.mean[0].numpy())
-            own.append(self.model.likelihood(basal, conditions, latents).mean[0].numpy())
+            factual = of_counts(self.model.likelihood(basal, conditions, latents))
+            own.append(factual.mean[0].numpy())
         result = generated_cells(
             sp.vstack(counts, format="csr"),
             np.concatenate(flipped),
@@ -253,7 +243,8 @@ class Predictor:
             draw = draw_of(latents, i % N_DRAWS)
             basal = torch.randn((1, len(sizes[rows]), self.model.n_latent), generator=generator)
             likelihoods = [
-                self._likelihood(label, basal, sizes[rows], state, draw) for state in states
+                of_counts(self._likelihood(label, basal, sizes[rows], state, draw))
+                for state in states
             ]
             for j, x in enumerate(sample_coupled(likelihoods, count_noise)):
                 counts[j].append(sparse_counts(x[0]))
@@ -270,7 +261,7 @@ class Predictor:
         sizes: npt.NDArray[np.float64],
         state: float,
         latents: Latents,
-    ) -> GammaPoisson:
+    ) -> Likelihood:
         dosage = torch.from_numpy(self.design.rows([label]))
         conditions = Conditions(
             dosage,
@@ -292,7 +283,7 @@ class Predictor:
         self, adata: AnnData, rows: slice, latents: Latents
     ) -> torch.distributions.Normal:
         check_genes(adata.var_names, self.genes)
-        counts = sp.csr_matrix(adata.X[rows], dtype=np.float32)
-        lifted = self.model.lift(torch.from_numpy(counts.toarray()))
         conditions = self._observed_conditions(adata, rows)
+        counts = sp.csr_matrix(adata.X[rows], dtype=np.float32)
+        lifted = self.model.lift(torch.from_numpy(counts.toarray()), conditions.library_size)
         return self.model.cell_posterior(lifted, conditions, latents)

@@ -216,7 +216,7 @@ class Run:
 
     def predictor(self) -> Predictor | Baseline:
         """The trained model, ready to answer."""
-        if self.spec.generates:
+        if self.spec.is_network:
             return self._network()
         from cradle.models.baselines import TrainMeans, fit_baseline
 

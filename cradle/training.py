@@ -23,7 +23,10 @@ from cradle.objectives import Objective, evidence_lower_bound
 
 #: Parameters that are a quantity of the model themselves rather than a weight of a network:
 #: log-odds, positions, log dispersions. They travel units where weights travel hundredths.
-DIRECT = ("mask_logits", "embedding_location", "log_theta")
+DIRECT = ("mask_logits", "embedding_location", "mechanism.location", "log_theta")
+
+#: Unperturbed training cells that a model may keep at hand.
+MAX_CONTROLS = 4096
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -206,11 +209,12 @@ class EpochLoop(lightning.Callback):
         trained, since_best = self.state.epoch, self.state.epoch - 1 - self.state.best_epoch
         return trained > 0 and (trained >= self.max_epochs or since_best >= self.patience)
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: Any) -> None:
         """Seed the epoch and draw its counterfactual profiles."""
         epoch = self.state.epoch
         torch.manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
         self.data.start_epoch(epoch)
+        module.model.start_epoch(epoch)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Record the epoch, keep the best weights, stop when patience runs out."""
@@ -242,6 +246,8 @@ def train(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Lightning opens the first epoch's batches before it announces the epoch
     data.start_epoch(loop.state.epoch)
+    if (controls := data.train_set.controls(MAX_CONTROLS, loop.seed)) is not None:
+        module.model.meet_controls(controls)
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=-1,
@@ -263,4 +269,5 @@ def train(
             trainer.fit(module, datamodule=data)
     module.model.load_state_dict(loop.best_weights)
     module.model.eval()
+    module.model.settle()
     return module

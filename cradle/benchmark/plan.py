@@ -123,7 +123,7 @@ def plan_runs(
         folds, mads, seeds, train_cells, dict.fromkeys(models)
     ):
         spec = model_spec(model)
-        own = dict(settings or {}) if spec.generates else {}
+        own = dict(settings or {}) if spec.is_network else {}
         spec.config(own)
         plans.append(
             RunPlan(
@@ -135,7 +135,7 @@ def plan_runs(
                 split_seed,
                 tuple(criteria) if criteria else None,
                 own,
-                epochs if spec.generates else None,
+                epochs if spec.is_network else None,
             )
         )
     return list({plan.folder: plan for plan in plans}.values())

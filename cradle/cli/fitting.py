@@ -96,7 +96,7 @@ def models(_: argparse.Namespace) -> Answer:
             "label": spec.label,
             "generates": spec.generates,
             "combinations": spec.combinations,
-            "settings": asdict(spec.config()) if spec.generates else {},
+            "settings": asdict(spec.config()) if spec.is_network else {},
         }
         for spec in MODELS.values()
     ]

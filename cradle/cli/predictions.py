@@ -96,7 +96,7 @@ def generate(arguments: argparse.Namespace) -> Answer:
     if not run.spec.generates:
         raise InputError(
             "This model predicts effects, not cells.",
-            f"{run.path} holds {run.spec.label}.",
+            f"{run.path} holds {run.spec.label}: {run.spec.why_no_cells}.",
             "Use a model for which 'models' says that it generates.",
         )
     cells = run.predictor().generate(  # type: ignore[union-attr]

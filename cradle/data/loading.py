@@ -94,6 +94,15 @@ class CellDataset(Dataset[CellBatch]):
                 self.cells.counts, max_cells=max_cells, generator=generator
             )
 
+    def controls(self, max_cells: int, seed: int) -> CellBatch | None:
+        """At most ``max_cells`` unperturbed cells in random order; None without one."""
+        unperturbed = (self.cells.dosage == 0).all(dim=1).numpy()
+        rows = np.flatnonzero(unperturbed[self.cells.label])
+        rows = np.random.default_rng([seed, 2]).permutation(rows)[:max_cells]
+        if len(rows) == 0:
+            return None
+        return CellBatch(dense(self.cells.counts[rows]), self.cells.conditions(rows))
+
     def _counterparts(self, batch: npt.NDArray[np.int64]) -> Counterparts:
         assert self.index is not None
         assert self.profiles is not None

@@ -73,6 +73,7 @@ def evaluate(
     population: Population | None = None,
     n_generated: int = N_GENERATED,
     n_twins: int = N_TWINS,
+    why_no_cells: str = "the model predicts effects, not cells",
 ) -> JSON:
     """Every score of a model on a screen, strictly valid JSON (SPEC 7, INTERFACE).
 
@@ -91,6 +92,8 @@ def evaluate(
         Of a simulated screen.
     population
         Observed cells for the metrics that compare populations.
+    why_no_cells
+        Reason given where `generate` is None.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def evaluate(
     quality = _quality(scoring, thresholds, cells, generate, n_generated)
     for split in present(report):
         report[split].update(quality.get(split, {"qcpr": None, "wasserstein": None}))
-    reason = _no_pass_rate(cells, generate)
+    reason = _no_pass_rate(cells, generate, why_no_cells)
     if reason:
         report["record"]["qcpr"] = reason
     compared = None if population is None else score_cells(scoring, population, generate)
@@ -125,10 +128,10 @@ def present(report: JSON) -> list[str]:
     return [split for split in SPLITS if report.get(split)]
 
 
-def _no_pass_rate(cells: Cells | None, generate: Generate | None) -> str:
+def _no_pass_rate(cells: Cells | None, generate: Generate | None, why_no_cells: str) -> str:
     if cells is None:
         return "needs the cells: evaluate with the dataset"
-    return "" if generate else "the model predicts effects, not cells"
+    return "" if generate else why_no_cells
 
 
 def _quality(

@@ -291,11 +291,9 @@ def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
     return np.asarray(np.divide(above, below, where=below > 0, out=ratio))
 
 
-def _interval(
-    value: FloatArray, replicates: FloatArray, level: float = 0.95
-) -> tuple[float, float]:
+def _interval(at: FloatArray, replicates: FloatArray, level: float = 0.95) -> tuple[float, float]:
     finite = replicates[np.isfinite(replicates)]
     if finite.size == 0:
         return float("nan"), float("nan")
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2]) - np.median(finite)
-    return float(value + low), float(value + high)
+    low, high = at + np.quantile(finite, [(1 - level) / 2, (1 + level) / 2]) - np.median(finite)
+    return float(low), float(high)

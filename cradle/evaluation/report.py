@@ -59,6 +59,7 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
             twins=_generator(predictor, "twins") if generates else None,
             truth=truth_of(ready),
             population=Population.of(ready),
+            why_no_cells=run.spec.why_no_cells,
         )
     if side == "all" and adata is not None:
         write_frame(run.path / OBSERVED, _observed_table(run))

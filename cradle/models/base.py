@@ -2,8 +2,8 @@
 
 A model says which latent variables exist (``plates``), how the global ones are inferred
 (:meth:`PerturbationVAE.global_posterior`) and how they act on a cell
-(:meth:`PerturbationVAE.conditioning`). Encoder, decoder, likelihood and the bookkeeping
-of shapes live here, once.
+(:meth:`CountVAE.conditioning`). Encoder, decoder and likelihood of the models of counts and
+the bookkeeping of shapes live here, once.
 
 Shapes: ``K`` particles, ``n`` cells, ``G`` genes, ``T`` perturbed genes, ``D`` latents.
 """
@@ -11,7 +11,7 @@ Shapes: ``K`` particles, ``n`` cells, ``G`` genes, ``T`` perturbed genes, ``D`` 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import Enum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +34,92 @@ class Plate(Enum):
     ARTIFACT = "artifact"
 
 
+class Likelihood(Protocol):
+    """Distribution of the cells given their latent state."""
+
+    def log_prob(self, counts: Tensor) -> Tensor:
+        """Log density of each cell ``(..., n)`` in the space of the likelihood, nats."""
+        ...
+
+    def expected_log2_cp10k(self) -> Tensor:
+        """``E[log2(1 + 1e4·x/ℓ)]``, ``(..., n, G)``."""
+        ...
+
+
 class PerturbationVAE(nn.Module, ABC):
-    """Encoder, decoder and likelihood around a latent perturbation model.
+    """A latent perturbation model, whatever its likelihood.
+
+    Its state ``z`` of a cell is ``(K, n, D)`` with ``D = n_latent``.
+    """
+
+    plates: ClassVar[Mapping[str, Plate]]
+    n_latent: int
+
+    @abstractmethod
+    def global_posterior(
+        self, n_particles: int, generator: torch.Generator | None = None
+    ) -> tuple[Latents, KL]:
+        """Samples of the plated variables ``(K, ...)`` and their KLs, summed, each ``(K,)``."""
+
+    @abstractmethod
+    def lift(self, counts: Tensor, library_size: Tensor | None = None) -> Tensor:
+        """Encoder's view of the counts ``(n, G)`` before any conditioning, ``(n, n_hidden)``.
+
+        ``library_size`` ``(n, 1)`` is needed by models of normalised expression alone.
+        """
+
+    @abstractmethod
+    def cell_posterior(self, lifted: Tensor, conditions: Conditions, latents: Latents) -> Normal:
+        """``q(z | x, conditions, latents)``, ``(K, n, D)``."""
+
+    @abstractmethod
+    def likelihood(self, state: Tensor, conditions: Conditions, latents: Latents) -> Likelihood:
+        """``p(x | z, conditions, latents)`` over ``(K, n, G)``."""
+
+    def cell_prior(self, conditions: Conditions, latents: Latents) -> Normal:
+        """``p(z | conditions, latents)``, broadcastable to ``(K, n, D)``."""
+        zero = torch.zeros(self.n_latent)
+        return Normal(zero, torch.ones_like(zero), validate_args=False)
+
+    def sample_basal(self, noise: Tensor, conditions: Conditions, latents: Latents) -> Tensor:
+        """A draw of ``cell_prior`` from standard normal noise ``(K, n, D)``, which cells of
+        other conditions may share."""
+        prior = self.cell_prior(conditions, latents)
+        return prior.loc + prior.scale * noise
+
+    def cell_kl(self, posterior: Normal, conditions: Conditions, latents: Latents) -> KL:
+        """KLs of the variables of each cell, each ``(K, n)``, nats."""
+        prior = self.cell_prior(conditions, latents)
+        return {"z_basal": kl_divergence(posterior, prior).sum(-1)}
+
+    def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
+        """Further terms to minimize, each ``(K,)``, already weighted; none by default."""
+        return {}
+
+    def mask_probability(self) -> Tensor | None:
+        """``q(m = 1)`` of every mask, ``(T, D)``; none by default."""
+        return None
+
+    def artifact_posterior(self) -> Normal | None:
+        """``q(u)``, ``(D,)``, of scale zero where it is a learnable vector; none by default."""
+        return None
+
+    def kl_weight(self, name: str) -> float:
+        """Weight of a KL in the objective; one makes it the evidence lower bound."""
+        return 1.0
+
+    def start_epoch(self, epoch: int) -> None:
+        """Told before each epoch, counted from zero."""
+
+    def meet_controls(self, controls: CellBatch) -> None:
+        """Shown unperturbed training cells before training."""
+
+    def settle(self) -> None:
+        """Told when the weights to keep are in place."""
+
+
+class CountVAE(PerturbationVAE):
+    """Encoder, decoder and gamma-Poisson likelihood around a latent perturbation model.
 
     Parameters
     ----------
@@ -56,8 +140,6 @@ class PerturbationVAE(nn.Module, ABC):
         Share of the encoder's genes that are hidden from it at each training step, as in scVI
         (Lopez 2018): the encoder overfits before the effects have been learned.
     """
-
-    plates: ClassVar[Mapping[str, Plate]]
 
     log1p_mean: Tensor
     log1p_sd: Tensor
@@ -101,25 +183,11 @@ class PerturbationVAE(nn.Module, ABC):
         self.log_theta = nn.Parameter(torch.full((shape.n_genes,), 1.0))
 
     @abstractmethod
-    def global_posterior(
-        self, n_particles: int, generator: torch.Generator | None = None
-    ) -> tuple[Latents, KL]:
-        """Samples of the plated variables ``(K, ...)`` and their KLs, summed, each ``(K,)``."""
-
-    @abstractmethod
     def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
         """What encoder and decoder are told of each cell's conditions, each ``(K, n, ·)``."""
 
-    def mask_probability(self) -> Tensor | None:
-        """``q(m = 1)`` of every mask, ``(T, D)``; none by default."""
-        return None
-
-    def artifact_posterior(self) -> Normal | None:
-        """``q(u)``, ``(D,)``, of scale zero where it is a learnable vector; none by default."""
-        return None
-
-    def lift(self, counts: Tensor) -> Tensor:
-        """Encoder's view of the counts ``(n, G)`` before any conditioning, ``(n, n_hidden)``."""
+    def lift(self, counts: Tensor, library_size: Tensor | None = None) -> Tensor:
+        """See :meth:`PerturbationVAE.lift`; standardized ``log(1 + x)`` is encoded."""
         expression = (torch.log1p(counts) - self.log1p_mean) / self.log1p_sd
         return self.encoder.lift(dropout(expression, self.encoder_dropout, self.training))
 
@@ -128,42 +196,22 @@ class PerturbationVAE(nn.Module, ABC):
         posterior: Normal = self.encoder(lifted, *self.conditioning(conditions, latents))
         return posterior
 
-    def cell_prior(self, conditions: Conditions, latents: Latents) -> Normal:
-        """``p(z_basal | conditions, latents)``, broadcastable to ``(K, n, D)``."""
-        zero = torch.zeros(self.n_latent)
-        return Normal(zero, torch.ones_like(zero), validate_args=False)
-
-    def sample_basal(self, noise: Tensor, conditions: Conditions, latents: Latents) -> Tensor:
-        """A draw of ``cell_prior`` from standard normal noise ``(K, n, D)``, which cells of
-        other conditions may share."""
-        prior = self.cell_prior(conditions, latents)
-        return prior.loc + prior.scale * noise
-
-    def cell_kl(self, posterior: Normal, conditions: Conditions, latents: Latents) -> KL:
-        """KLs of the variables of each cell, each ``(K, n)``, nats."""
-        prior = self.cell_prior(conditions, latents)
-        return {"z_basal": kl_divergence(posterior, prior).sum(-1)}
-
-    def likelihood(self, z_basal: Tensor, conditions: Conditions, latents: Latents) -> GammaPoisson:
+    def likelihood(self, state: Tensor, conditions: Conditions, latents: Latents) -> GammaPoisson:
         """``p(x | z_basal, conditions, latents)`` over ``(K, n, G)``.
 
         The softmax has one more category, the rest of the transcriptome, so that
         ``ρ`` is a share of all counts of the cell; no count is ever scored in it.
         """
-        parts = (z_basal, *self.conditioning(conditions, latents))
+        parts = (state, *self.conditioning(conditions, latents))
         if self.combine == "concat":
-            state = torch.cat([p.expand(*z_basal.shape[:-1], -1) for p in parts], dim=-1)
+            decoded = torch.cat([p.expand(*state.shape[:-1], -1) for p in parts], dim=-1)
         else:
-            state = parts[0] + sum(parts[1:], torch.zeros(()))
-        logits = self.decoder(self.decoder.lift(state))
+            decoded = parts[0] + sum(parts[1:], torch.zeros(()))
+        logits = self.decoder(self.decoder.lift(decoded))
         if self.linear_path is not None:
-            logits = logits + self.linear_path(state)
+            logits = logits + self.linear_path(decoded)
         log_rate = logits.log_softmax(-1)[..., : self.n_genes]
         return GammaPoisson(log_rate, conditions.library_size, self.log_theta)
-
-    def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
-        """Further terms to minimize, each ``(K,)``, already weighted; none by default."""
-        return {}
 
 
 def draw_of(latents: Latents, k: int) -> Latents:

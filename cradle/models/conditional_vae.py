@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from cradle.batches import Conditions, DataShape
-from cradle.models.base import KL, Latents, PerturbationVAE, Plate
+from cradle.models.base import KL, CountVAE, Latents, Plate
 from cradle.models.config import VAEConfig
 
 
-class ConditionalVAE(PerturbationVAE):
+class ConditionalVAE(CountVAE):
     """Networks that are told of the dosage and are free in what they make of it.
 
     No variable is shared between cells, so that there is no posterior over effects and no

@@ -53,6 +53,15 @@ class VAEConfig:
     counterfactual_unscaled: bool = False
     counterfactual_sum_over_batch: bool = False
     max_counterparts: int = 50
+    # invariant and responsive block
+    n_responsive: int = 20
+    n_invariant: int = 85
+    causal_structure: bool = True
+    alignment_weight: float = 0.05
+    responsive_kl_weight: float = 0.01
+    invariant_kl_weight: float = 0.01
+    kl_free_epochs: int = 10
+    kl_warmup_epochs: int = 20
     # training
     learning_rate: float = 3e-4
     batch_size: int = 512
@@ -96,7 +105,7 @@ class VAEConfig:
             "a whole number of 1 or more": (
                 "n_latent", "n_hidden", "n_encoder_layers", "n_decoder_layers",
                 "n_embedding_layers", "max_counterparts", "batch_size", "max_epochs",
-                "patience", "n_particles",
+                "patience", "n_particles", "n_responsive", "n_invariant", "kl_warmup_epochs",
             ),
             "a positive number": (
                 "mask_temperature", "effect_scale", "learning_rate", "gradient_clip",
@@ -119,8 +128,12 @@ class VAEConfig:
         for name in ("weight_average", "encoder_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 bad[name] = "zero, or a number below 1"
-        if not 0 <= self.counterfactual_weight < 1e9:
-            bad["counterfactual_weight"] = "zero or a positive number"
+        for name in (
+            "counterfactual_weight", "alignment_weight", "responsive_kl_weight",
+            "invariant_kl_weight", "kl_free_epochs",
+        ):  # fmt: skip
+            if not 0 <= getattr(self, name) < 1e9:
+                bad[name] = "zero or a positive number"
         for name, rule in bad.items():
             raise InputError(
                 f"The setting {name} is out of range.",

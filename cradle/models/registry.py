@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cradle.errors import InputError
 from cradle.models.baselines import BASELINES
@@ -39,6 +39,9 @@ class ModelSpec:
         Whether it can predict a combination that was never measured.
     artifact
         Whether its artifact can be switched off and on.
+    space
+        What its likelihood is of: raw counts, or expression ``ln(1 + 1e4·x/ℓ)``, of which no
+        counts can be drawn.
     summary
         One sentence.
     """
@@ -50,11 +53,29 @@ class ModelSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     combinations: bool = True
     artifact: bool = False
+    space: Literal["counts", "expression"] = "counts"
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is trained, epoch by epoch, and has settings."""
+        return self.path is not None
 
     @property
     def generates(self) -> bool:
-        """Whether it generates cells, not only effects."""
-        return self.path is not None
+        """Whether it generates cells as counts, not only effects."""
+        return not self.why_no_cells
+
+    @property
+    def why_no_cells(self) -> str:
+        """Why it generates no cells; empty where it does."""
+        if not self.is_network:
+            return "the model predicts effects, not cells"
+        if self.space == "expression":
+            return (
+                "the model's likelihood is of normalised expression, from which no counts can be "
+                "drawn"
+            )
+        return ""
 
     @property
     def network(self) -> Network | None:
@@ -70,7 +91,7 @@ class ModelSpec:
         size_defaults: Mapping[str, Any] | None = None,
     ) -> VAEConfig:
         """Defaults for the size of the data, then this row's settings, then the user's."""
-        if not self.generates and settings:
+        if not self.is_network and settings:
             raise InputError(
                 f"The model {self.name} has no settings.",
                 f"{', '.join(settings)}.",
@@ -104,6 +125,16 @@ _REFERENCE = {
     "batch_size": 512,
     "n_latent": 200,
     "n_hidden": 400,
+}
+
+_PERTURBED = "perturbed_vae.PerturbedVAE"
+#: Those of the paper; see PerturbedVAE.
+_PERTURBED_SETTINGS = {
+    "n_hidden": 256,
+    "batch_size": 64,
+    "max_epochs": 100,
+    "patience": 100,
+    "learning_rate": 1e-4,
 }
 
 _ROWS = (
@@ -174,6 +205,39 @@ _ROWS = (
         "conditional_vae.ConditionalVAE",
         "Encoder and decoder are told of the perturbed genes (Sohn 2015); assumes nothing of "
         "how they act.",
+    ),
+    ModelSpec(
+        "perturbed_vae",
+        "PerturbedVAE",
+        _PERTURBED,
+        "An invariant block aligned with control cells and a responsive block under a linear "
+        "structural model (Jiang 2026); models normalised expression, so it draws no counts.",
+        _PERTURBED_SETTINGS,
+        space="expression",
+    ),
+    ModelSpec(
+        "perturbed_vae_no_alignment",
+        "PerturbedVAE w/o alignment",
+        _PERTURBED,
+        "PerturbedVAE whose invariant block is not aligned with control cells (α = 0).",
+        {**_PERTURBED_SETTINGS, "alignment_weight": 0.0},
+        space="expression",
+    ),
+    ModelSpec(
+        "perturbed_vae_no_structure",
+        "PerturbedVAE w/o structure",
+        _PERTURBED,
+        "PerturbedVAE whose responsive latents depend on neither each other nor the background.",
+        {**_PERTURBED_SETTINGS, "causal_structure": False},
+        space="expression",
+    ),
+    ModelSpec(
+        "perturbed_vae_wide_response",
+        "PerturbedVAE, d_ν ≥ d_ι",
+        _PERTURBED,
+        "PerturbedVAE with the sizes of its blocks exchanged: the responsive one is the larger.",
+        {**_PERTURBED_SETTINGS, "n_responsive": 85, "n_invariant": 20},
+        space="expression",
     ),
     *(ModelSpec(row.name, row.label, None, row.explanation) for row in BASELINES.values()),
 )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from cradle.batches import Conditions, DataShape
-from cradle.models.base import KL, Latents, PerturbationVAE, Plate
+from cradle.models.base import KL, CountVAE, Latents, Plate
 from cradle.models.config import VAEConfig
 from cradle.nn.blocks import GaussianMLP
 from cradle.nn.relaxed import bernoulli_kl, straight_through_bernoulli
@@ -73,7 +73,7 @@ class SparseEffects(nn.Module):
         return {"effect": mask * embedding, "mask": mask}, kl
 
 
-class SAMSVAE(PerturbationVAE):
+class SAMSVAE(CountVAE):
     """``z = z_basal + Σ_t d_t (e_t ⊙ m_t)``."""
 
     plates: ClassVar[Mapping[str, Plate]] = {

@@ -9,12 +9,12 @@ from torch.distributions import Beta, Normal, kl_divergence
 from torch.nn import functional
 
 from cradle.batches import Conditions, DataShape
-from cradle.models.base import KL, Latents, PerturbationVAE, Plate
+from cradle.models.base import KL, CountVAE, Latents, Plate
 from cradle.models.config import VAEConfig
 from cradle.nn.relaxed import straight_through_bernoulli
 
 
-class SVAEPlus(PerturbationVAE):
+class SVAEPlus(CountVAE):
     """``π_t ~ Beta(1, b)``, ``m_t ~ Bernoulli(π_t)``, ``z | t ~ N(m_t ⊙ μ_t, I)``; ``q(z | x)``.
 
     Neither encoder nor decoder is told of the treatment: it acts through the prior of ``z``

@@ -44,7 +44,7 @@ def ask(run: Run) -> Query | None:
     if not run.spec.generates:
         raise InputError(
             "This model predicts effects but generates no cells.",
-            f"{run.spec.label}.", "Choose another run in the sidebar.",
+            f"{run.spec.label}: {run.spec.why_no_cells}.", "Choose another run in the sidebar.",
         )  # fmt: skip
     lucky = generate_extras.surprise(run)
     with st.form("query_form", border=True):

@@ -79,7 +79,7 @@ def ask(choices: Choices) -> Request | None:
                             help="The same seed, data and settings give the same run.")  # fmt: skip
     epochs = two.number_input(
         "Epochs, at most (0: by the size of the data)", 0, 100_000, 0, key="train_epochs",
-        disabled=not MODELS[model].generates,
+        disabled=not MODELS[model].is_network,
         help="Training ends earlier when the validation cells no longer gain.",
     )  # fmt: skip
     cells = three.segmented_control(
@@ -102,12 +102,12 @@ def ask(choices: Choices) -> Request | None:
         )  # fmt: skip
         lines = st.text_area(
             "Settings of the network, one key=value a line", key="train_settings", height=90,
-            disabled=not MODELS[model].generates, placeholder="n_latent=64",
+            disabled=not MODELS[model].is_network, placeholder="n_latent=64",
         )  # fmt: skip
         _defaults(model)
     asked = Request(
         choices.dataset.source, model, name.strip() or default, choices.mad, choices.criteria,
-        int(seed), int(split_seed), int(epochs) if MODELS[model].generates else 0, str(cells),
+        int(seed), int(split_seed), int(epochs) if MODELS[model].is_network else 0, str(cells),
         genes.strip(), tuple(held_out),
         tuple(line.strip() for line in lines.splitlines() if line.strip()),
     )  # fmt: skip
@@ -172,7 +172,7 @@ def _defaults(model: str) -> None:
     from cradle.models.config import VAEConfig
     from cradle.models.registry import MODELS
 
-    if not MODELS[model].generates:
+    if not MODELS[model].is_network:
         return
     config = MODELS[model].config()
     table = pd.DataFrame(

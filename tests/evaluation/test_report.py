@@ -86,7 +86,7 @@ def run(ready: AnnData, tmp_path: Path) -> SimpleNamespace:
         passing_only=False,
         thresholds=thresholds,
         split=flagged.obs["split"],
-        spec=SimpleNamespace(generates=True),
+        spec=SimpleNamespace(generates=True, why_no_cells=""),
         metrics=None,
         oracle=oracle,
         cells=flagged,
@@ -159,7 +159,7 @@ def test_without_cells_or_an_earlier_report_the_pass_rate_is_null_with_a_reason(
 
 
 def test_a_model_without_cells_to_generate_has_no_pass_rate(run):
-    run.spec.generates = False
+    run.spec.generates, run.spec.why_no_cells = False, "the model predicts effects, not cells"
     found = evaluate_run(run, run.cells)
     assert found["test"]["qcpr"] is None
     assert "effects, not cells" in found["record"]["qcpr"]

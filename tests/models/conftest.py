@@ -8,8 +8,10 @@ from cradle.fitting import fit
 from cradle.models.registry import MODELS
 from cradle.runs import Run
 
-NETWORKS = [name for name, row in MODELS.items() if row.generates]
-SMALL = {"n_latent": 4, "n_hidden": 8, "mask_prior": 0.3}
+NETWORKS = [name for name, row in MODELS.items() if row.is_network]
+SMALL = {
+    "n_latent": 4, "n_responsive": 2, "n_invariant": 2, "n_hidden": 8, "mask_prior": 0.3,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -46,6 +48,9 @@ def any_network(request, shape):
 @pytest.fixture(scope="session", params=NETWORKS)
 def any_run(request, _small_screen, tmp_path_factory) -> Run:
     """A run of each network, six epochs on the small screen."""
-    settings = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 3e-3}
+    settings = {
+        "n_latent": 8, "n_responsive": 3, "n_invariant": 5, "n_hidden": 16, "batch_size": 128,
+        "learning_rate": 3e-3, "kl_free_epochs": 2, "kl_warmup_epochs": 2,
+    }  # fmt: skip
     out = tmp_path_factory.mktemp("networks") / request.param
     return fit(_small_screen.copy(), request.param, settings, out=out, epochs=6)
