@@ -246,10 +246,9 @@ def strength(departures: FloatArray, level: float = 0.95) -> tuple[float, float,
     norm = np.linalg.norm(others, axis=1, keepdims=True)
     direction = np.divide(others, norm, out=np.zeros_like(others), where=norm > 0)
     sizes = (departures * direction).sum(axis=1) / np.sqrt(n_genes)
-    mean = float(sizes.mean())
+    mean, margin = float(sizes.mean()), float(draw_margin(sizes, level))
     if np.ptp(departures, axis=0).max() == 0:
         return mean, float("nan"), float("nan")  # the model knows no uncertainty
-    margin = float(draw_margin(sizes, level))
     return mean, mean - margin, mean + margin
 
 
