@@ -11,7 +11,7 @@ from cradle.models.config import VAEConfig
 from cradle.models.cradle_vae import CradleVAE
 from cradle.objectives import evidence_lower_bound
 
-BASE = VAEConfig(n_latent=4, n_hidden=8, counterfactual_weight=0.7)
+BASE = VAEConfig(n_latent=4, n_hidden=8, counterfactual_weight=0.7, encoder_dropout=0.0)
 
 
 @pytest.fixture
@@ -33,6 +33,18 @@ def kl_by_hand(network, batch, latents, index):
     factual = posterior_of(network, batch.counts[index], dosage, 1.0, latents)
     reference = posterior_of(network, profile, dosage, 1.0, latents)
     return factual, reference
+
+
+def test_a_tenth_of_the_genes_is_hidden_in_training_only(shape, batch):
+    network = CradleVAE(shape, dataclasses.replace(BASE, encoder_dropout=0.1))
+    counts = torch.ones(20_000, 6)
+    seen = []
+    network.encoder.lift = lambda x: seen.append(x) or x
+    network.lift(counts)
+    network.eval().lift(counts)
+    assert abs((seen[0] == 0).float().mean() - 0.1) < 0.01
+    torch.testing.assert_close(seen[0].mean(), seen[1].mean(), rtol=0.01, atol=0)
+    torch.testing.assert_close(seen[1], torch.log1p(counts))
 
 
 def test_penalty_is_alpha_times_the_weighted_mean_kl(network, batch):
