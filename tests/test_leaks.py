@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from cradle.data.dosage import genes_of
+from cradle.data.dosage import Design, genes_of
 from cradle.data.loading import CellDataModule, Cells
 from cradle.data.preparation import Screen, prepare
 from cradle.data.sources import load
@@ -72,8 +72,7 @@ def test_batches_profiles_and_counterparts_are_those_of_training_cells(pair):
         train = cells[(cells.obs["split"] == "train").to_numpy()]
         labels = sorted(train.obs["perturbation"].astype(str).unique())
         assert HELD_OUT[0] not in labels
-        genes = sorted({g for label in labels for g in genes_of(label)})
-        sets = Cells.from_anndata(train, labels, tuple(genes))
+        sets = Cells.from_anndata(train, labels, Design.of(labels, additive=True))
         data = CellDataModule(sets, sets, batch_size=64, seed=0, max_counterparts=5,
                               both_directions=False)  # fmt: skip
         data.start_epoch(3)

@@ -143,13 +143,14 @@ def figure(view: View) -> None:
     seeds = seed_values(view.table, view.metric)
     seeds = seeds[seeds["model"].isin(models["model"])]
     about = describe(view.metric)
-    simulated = " (simulated data)" if view.dataset in _SIMULATED else ""
+    # the figure speaks of the benchmark's cells, not of those chosen in the sidebar
+    st.session_state["simulated"] = view.dataset in _SIMULATED
     figure_with_table(
         model_scores(
             models.assign(name=[row_name(row) for _, row in models.iterrows()]),
             seeds.assign(name=[row_name(row) for _, row in seeds.iterrows()]),
             references.assign(name=[row_name(row) for _, row in references.iterrows()]),
-            title=f"{about.label} of each model{simulated}",
+            title=f"{about.label} of each model",
             x=f"{about.label}{about.arrow} ({about.unit})" if about.unit else about.label,
             ascending=about.higher_is_better is False,
         ),

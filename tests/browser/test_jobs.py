@@ -129,7 +129,7 @@ def test_own_file_is_trained_on_through_a_reload_and_a_killed_app(
     _choose(visitor, "Column with the perturbation", "target_x")
     page.get_by_text("There are no control cells").wait_for()
     _choose(visitor, "Label of the control cells", "mock")
-    page.get_by_text("There are no control cells").wait_for(state="detached")
+    page.get_by_text("There are no control cells").wait_for(state="detached", timeout=60_000)
     _quiet(visitor)
     page.get_by_role("button", name="Use this dataset").click()
     page.get_by_text("is the dataset of every page now").wait_for(timeout=60_000)

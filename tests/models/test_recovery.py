@@ -17,7 +17,7 @@ from cradle.prediction import Predictor
 from cradle.training import PerturbationTraining
 
 G, D, N_CELLS, DEPTH = 30, 4, 2400, 3000.0
-N_STEPS = 1000
+N_STEPS = 1500
 GENES = tuple(f"g{i}" for i in range(G))
 TRAINED = ("control", "A", "B", "C", "NULL", "A+B")
 UNSEEN = "A+C"

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from streamlit.testing.v1 import AppTest
 
 from cradle.errors import InputError
-from cradle.ui.data_view import accept
+from cradle.ui.uploads import accept
 
 Open = Callable[..., AppTest]
 PAGES = ("data", "quality_control")
@@ -111,6 +111,7 @@ def test_an_upload_is_offered_and_its_name_is_no_markup(open_page: Open, tmp_pat
     app = open_page("data")
     app.file_uploader(key="upload").set_value((f"{MARKUP}.h5ad", content, "application/x-hdf5"))
     app.run()
+    next(button for button in app.button if button.label == "Use this dataset").click().run()
     assert not app.exception
     assert any("60 cells" in str(text.value) for text in app.markdown)
     assert "](http" not in words(app)
