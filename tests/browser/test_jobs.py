@@ -165,12 +165,16 @@ def test_a_shared_link_shows_the_same_view_elsewhere(visit: Open) -> None:
     _badge(page, "never measured").wait_for(timeout=60_000)
     first.settle("generate_surprise")
     heading = page.get_by_role("heading", name="Perturbation:").inner_text()
-    rate = page.locator('[data-testid="stMetricValue"]').all_inner_texts()
+    metrics = '[data-testid="stMetricValue"]'
+    page.locator(metrics).first.wait_for(timeout=60_000)
+    first.settle("generate_drawn")
+    rate = page.locator(metrics).all_inner_texts()
     other = visit(page.url)
     _badge(other.page, "never measured").wait_for(timeout=60_000)
     assert other.page.get_by_role("heading", name="Perturbation:").inner_text() == heading
+    other.page.locator(metrics).nth(len(rate) - 1).wait_for(timeout=60_000)
     other.settle("generate_shared")
-    assert other.page.locator('[data-testid="stMetricValue"]').all_inner_texts() == rate
+    assert other.page.locator(metrics).all_inner_texts() == rate
     assert other.page.get_by_text("The link asks for").count() == 0
     _downloads(other, heading.removeprefix("Perturbation: ").strip())
     strange = visit("generate?run=gone&genes=NOSUCH")
