@@ -9,7 +9,7 @@ import argparse
 import shutil
 
 from cradle.data.qc import annotate, cell_metrics
-from cradle.data.sources import data_hashes, load
+from cradle.data.sources import data_hash, load
 from cradle.files import write_h5ad
 from cradle.runs import Run
 from cradle.ui import embedding, embedding_view, library, map_store
@@ -42,7 +42,7 @@ def store_quality(run_name: str) -> None:
     flagged = annotate(adata, run.thresholds, metrics=metrics)
     failed = flagged.obs["qc_fail"] & (run.split.reindex(adata.obs_names) == "train").to_numpy()
     assert failed.sum() == run.perturbations["n_fail_train"].sum(), "not the flags of the training"
-    assert run.provenance["data"]["hash"] in data_hashes(adata), "not the data of the training"
+    assert run.provenance["data"]["hash"] == data_hash(adata), "not the data of the training"
     write_h5ad(DEMO, flagged)
 
 

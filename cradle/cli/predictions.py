@@ -71,18 +71,18 @@ def _run_command(
 
 def _opened(arguments: argparse.Namespace) -> "tuple[Run, AnnData | None]":
     """The run, and its dataset where one is given."""
-    from cradle.data.sources import data_hashes, load
+    from cradle.data.sources import data_hash, load
     from cradle.runs import Run
 
     run = Run.load(arguments.run_dir)
     if arguments.data is None:
         return run, None
     adata = load(arguments.data, spec=input_spec(arguments))
-    expected, found = str(run.config.get("data_hash")), data_hashes(adata)
-    if expected not in found:
+    expected, found = str(run.config.get("data_hash")), data_hash(adata)
+    if expected != found:
         raise InputError(
             "These are not the data that the run was fitted on.",
-            f"{arguments.data} with hash {found[0][:12]}, the run has {expected[:12]}.",
+            f"{arguments.data} with hash {found[:12]}, the run has {expected[:12]}.",
             "Give the original file, or leave --data out to use the stored tables.",
         )
     return run, adata

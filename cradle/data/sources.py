@@ -76,18 +76,13 @@ def data_hash(adata: "AnnData") -> str:
     -------
     64 hexadecimal digits.
     """
-    return data_hashes(adata)[0]
-
-
-def data_hashes(adata: "AnnData") -> tuple[str, str]:
-    """``data_hash``, and the hash that runs of version 0.1 carry, which covers less."""
     row_sizes, columns, values = (hashlib.sha256() for _ in range(3))
     for block in _row_blocks(adata.X):
         row_sizes.update(np.diff(block.indptr).astype("<i8").tobytes())
         columns.update(block.indices.astype("<i4").tobytes())
         values.update(block.data.astype("<f8").tobytes())
     obs = adata.obs
-    former = {
+    parts = {
         "shape": list(map(int, adata.shape)),
         "counts": [part.hexdigest() for part in (row_sizes, columns, values)],
         "genes": _texts(adata.var_names),
@@ -96,8 +91,7 @@ def data_hashes(adata: "AnnData") -> tuple[str, str]:
     }
     texts = {name: _texts(obs[name]) for name in (BATCH, SPLIT) if name in obs}
     numbers = {name: _numbers(obs[name]) for name in FULL_VALUES if name in obs}
-    whole = {**former, "cells": _texts(adata.obs_names), **texts, **numbers}
-    return _digest(whole), _digest(former)
+    return _digest({**parts, "cells": _texts(adata.obs_names), **texts, **numbers})
 
 
 def file_hash(path: Path) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cradle.errors import InputError
+from cradle.evaluation.field_metrics import FIELD_METRICS
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
 from cradle.models.baselines import BASELINES
 
@@ -46,23 +47,12 @@ _OTHERS = {
     "effect_correlation_heldout_interacting": Described(
         "ρ with the truth, interacting pairs", True, "correlation"),
     "artifact_correlation": Described("ρ with the true artifact", True, "correlation"),
-    "pearson_delta": Described("Pearson-Δ", True, "correlation"),
-    "pearson_delta_perturbed": Described("Pearson-Δ against perturbed mean", True, "correlation"),
-    "centroid_rank": Described("Centroid rank", True, "normalized inverse rank"),
-    "l2": Described("L2", False, "ln units"),
-    "weighted_mse": Described("Weighted MSE", False, "ln units squared"),
-    "e_distance": Described("E-distance (scPerturb)", False, "ln units squared"),
-    "energy_distance": Described("Energy distance", False, "ln units"),
-    "energy_distance_passing": Described("Energy distance, passing cells", False, "ln units"),
-    "mmd": Described("MMD²", False, "squared kernel distance"),
-    "mmd_passing": Described("MMD², passing cells", False, "squared kernel distance"),
 }  # fmt: skip
 
 
 def describe(metric: str) -> Described:
     """Label, direction and unit of a metric; an unknown one keeps its name and no direction."""
-    if metric in METRICS:
-        known = METRICS[metric]
+    if (known := {**METRICS, **FIELD_METRICS}.get(metric)) is not None:
         return Described(known.label, known.higher_is_better, known.unit, known.explanation)
     if metric in _OTHERS:
         return _OTHERS[metric]
@@ -79,7 +69,12 @@ def describe(metric: str) -> Described:
 
 def order(metrics: set[str]) -> list[str]:
     """Metrics as they are offered: effects, quality control, the field's, the rest."""
-    known = [*EFFECT_METRICS, *sorted(m for m in metrics if m.startswith("qcpr")), *_OTHERS]
+    known = [
+        *EFFECT_METRICS,
+        *sorted(m for m in metrics if m.startswith("qcpr")),
+        *FIELD_METRICS,
+        *_OTHERS,
+    ]
     first = [m for m in dict.fromkeys(known) if m in metrics]
     return [*first, *sorted(metrics - set(first))]
 

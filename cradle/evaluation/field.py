@@ -24,9 +24,9 @@ from cradle.evaluation.field_metrics import (
     pearson,
     weighted_mse,
 )
-from cradle.evaluation.moments import Pooled, observed_effects
+from cradle.evaluation.moments import Pooled
 from cradle.evaluation.scores import as_json, matched
-from cradle.evaluation.sections import SPLITS, Scoring, halves_have_control
+from cradle.evaluation.sections import SPLITS, Scoring, halves, halves_have_control
 from cradle.models.baselines import Baseline
 
 #: Written with every report; a run without this section, or with another number, still opens.
@@ -122,16 +122,8 @@ class _Means:
 
     def replicate(self, split: str) -> JSON | None:
         """One half of the cells as a prediction of the other, with its own half of control."""
-        scoring = self.scoring
-        if not scoring.scored(split) or not halves_have_control(scoring):
-            return None
-        first, second = (
-            observed_effects(scoring.moments, split, scoring.side, half, treated_half=half)
-            for half in (0, 1)
-        )
-        both = set(first.perturbations) & set(second.perturbations)
-        rows = [label for label in scoring.scored(split) if label in both]
-        return self._score(split, second.rows(rows), first.rows(rows))
+        found = halves(self.scoring, split) if halves_have_control(self.scoring) else None
+        return None if found is None else self._score(split, found[1], found[0])
 
     def ceiling(self, split: str) -> JSON | None:
         """Expected scores of the true means, from the sampling variance of the observed ones.

@@ -213,7 +213,8 @@ def _against(model: Effects, baseline: Baseline) -> Callable[[Effects], JSON | N
     return scores
 
 
-def _replicate(scoring: Scoring, split: str) -> JSON | None:
+def halves(scoring: Scoring, split: str) -> tuple[Effects, Effects] | None:
+    """Effects of each half of the cells against its own half of control; None without any."""
     if not scoring.scored(split):
         return None
     first, second = (
@@ -222,7 +223,12 @@ def _replicate(scoring: Scoring, split: str) -> JSON | None:
     )
     both = set(first.perturbations) & set(second.perturbations)
     rows = [label for label in scoring.scored(split) if label in both]
-    return score(second.rows(rows), first.rows(rows))
+    return first.rows(rows), second.rows(rows)
+
+
+def _replicate(scoring: Scoring, split: str) -> JSON | None:
+    found = halves(scoring, split)
+    return None if found is None else score(found[1], found[0])
 
 
 def _small_groups(scoring: Scoring, split: str) -> dict[str, int]:

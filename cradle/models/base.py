@@ -19,6 +19,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import dropout
 
 from cradle.batches import CellBatch, Conditions, DataShape
+from cradle.models.config import VAEConfig
 from cradle.nn.blocks import GaussianMLP, ResidualMLP
 from cradle.nn.likelihoods import GammaPoisson
 
@@ -125,20 +126,20 @@ class CountVAE(PerturbationVAE):
     ----------
     shape
         Sizes and statistics of the training data.
-    n_latent, n_hidden, n_encoder_layers, n_decoder_layers
-        Latent dimension D, hidden width, number of hidden layers.
+    config
+        Latent dimension, width and number of layers of the networks, and:
+
+        ``linear_path`` adds a linear map of the latent state to the decoder's logits, zero at
+        first. Effects that are additive in the latent space are then additive in log expression
+        with little to learn, and the rest of the decoder models what departs from it.
+
+        ``encoder_dropout`` is the share of genes that is hidden from the encoder at each training
+        step, as in scVI (Lopez 2018): it overfits before the effects have been learned.
     n_conditioning
         Width of each tensor that :meth:`conditioning` returns.
     combine
         Whether the decoder sees the basal state and the conditioning side by side
         (``concat``, Baek 2025, algorithm 2) or added up (``sum``, Bereket 2023).
-    linear_path
-        Add a linear map of the latent state to the decoder's logits, zero at first.
-        Effects that are additive in the latent space are then additive in log expression
-        with little to learn, and the rest of the decoder models what departs from it.
-    encoder_dropout
-        Share of the encoder's genes that are hidden from it at each training step, as in scVI
-        (Lopez 2018): the encoder overfits before the effects have been learned.
     """
 
     log1p_mean: Tensor
@@ -147,32 +148,30 @@ class CountVAE(PerturbationVAE):
     def __init__(
         self,
         shape: DataShape,
-        *,
-        n_latent: int,
-        n_hidden: int,
-        n_encoder_layers: int,
-        n_decoder_layers: int,
+        config: VAEConfig,
         n_conditioning: tuple[int, ...],
-        combine: Literal["concat", "sum"],
-        linear_path: bool,
-        encoder_dropout: float,
+        combine: Literal["concat", "sum"] = "concat",
     ):
         super().__init__()
-        self.n_latent, self.combine, self.encoder_dropout = n_latent, combine, encoder_dropout
+        self.config, self.combine = config, combine
+        n_latent, n_hidden = config.n_latent, config.n_hidden
+        self.n_latent = n_latent
         self.n_genes, self.n_perturbations = shape.n_genes, shape.n_perturbations
         self.register_buffer("log1p_mean", shape.log1p_mean)
         self.register_buffer("log1p_sd", shape.log1p_sd)
         self.encoder = GaussianMLP(
-            (shape.n_genes, *n_conditioning), n_latent, n_hidden, n_encoder_layers
+            (shape.n_genes, *n_conditioning), n_latent, n_hidden, config.n_encoder_layers
         )
         n_decoder_input = n_latent + (sum(n_conditioning) if combine == "concat" else 0)
         self.decoder = ResidualMLP(
-            (n_decoder_input,), shape.n_genes + 1, n_hidden, n_decoder_layers
+            (n_decoder_input,), shape.n_genes + 1, n_hidden, config.n_decoder_layers
         )
         rest = (1 - shape.mean_profile.sum()).clamp_min(1e-8)
         profile = torch.cat([shape.mean_profile.clamp_min(1e-8), rest[None]])
         self.linear_path = (
-            nn.Linear(n_decoder_input, shape.n_genes + 1, bias=False) if linear_path else None
+            nn.Linear(n_decoder_input, shape.n_genes + 1, bias=False)
+            if config.linear_path
+            else None
         )
         # an untrained decoder already answers with the mean profile
         with torch.no_grad():
@@ -189,7 +188,7 @@ class CountVAE(PerturbationVAE):
     def lift(self, counts: Tensor, library_size: Tensor | None = None) -> Tensor:
         """See :meth:`PerturbationVAE.lift`; standardized ``log(1 + x)`` is encoded."""
         expression = (torch.log1p(counts) - self.log1p_mean) / self.log1p_sd
-        return self.encoder.lift(dropout(expression, self.encoder_dropout, self.training))
+        return self.encoder.lift(dropout(expression, self.config.encoder_dropout, self.training))
 
     def cell_posterior(self, lifted: Tensor, conditions: Conditions, latents: Latents) -> Normal:
         """``q(z_basal | x, conditions, latents)``, ``(K, n, D)``."""

@@ -23,18 +23,7 @@ class ConditionalVAE(CountVAE):
     plates: ClassVar[Mapping[str, Plate]] = {"z_basal": Plate.CELL}
 
     def __init__(self, shape: DataShape, config: VAEConfig):
-        super().__init__(
-            shape,
-            n_latent=config.n_latent,
-            n_hidden=config.n_hidden,
-            n_encoder_layers=config.n_encoder_layers,
-            n_decoder_layers=config.n_decoder_layers,
-            n_conditioning=(shape.n_perturbations,),
-            combine="concat",
-            linear_path=config.linear_path,
-            encoder_dropout=config.encoder_dropout,
-        )
-        self.config = config
+        super().__init__(shape, config, (shape.n_perturbations,))
 
     def global_posterior(
         self, n_particles: int, generator: torch.Generator | None = None

@@ -83,18 +83,7 @@ class SAMSVAE(CountVAE):
     }
 
     def __init__(self, shape: DataShape, config: VAEConfig, n_extra: tuple[int, ...] = ()):
-        super().__init__(
-            shape,
-            n_latent=config.n_latent,
-            n_hidden=config.n_hidden,
-            n_encoder_layers=config.n_encoder_layers,
-            n_decoder_layers=config.n_decoder_layers,
-            n_conditioning=(config.n_latent, *n_extra),
-            combine=config.combine,
-            linear_path=config.linear_path,
-            encoder_dropout=config.encoder_dropout,
-        )
-        self.config = config
+        super().__init__(shape, config, (config.n_latent, *n_extra), config.combine)
         self.effects = self.new_effects(shape.n_perturbations, config)
 
     def new_effects(self, n_perturbations: int, config: VAEConfig) -> nn.Module:

@@ -39,18 +39,7 @@ class SVAEPlus(CountVAE):
     prior_b: Tensor
 
     def __init__(self, shape: DataShape, config: VAEConfig):
-        super().__init__(
-            shape,
-            n_latent=config.n_latent,
-            n_hidden=config.n_hidden,
-            n_encoder_layers=config.n_encoder_layers,
-            n_decoder_layers=config.n_decoder_layers,
-            n_conditioning=(),
-            combine="concat",
-            linear_path=config.linear_path,
-            encoder_dropout=config.encoder_dropout,
-        )
-        self.config = config
+        super().__init__(shape, config, ())
         size = (shape.n_perturbations, config.n_latent)
         self.mask_logits = nn.Parameter(torch.full(size, config.mask_init))
         self.embedding_location = nn.Parameter(torch.zeros(size))

@@ -88,7 +88,7 @@ def map_name(request: MapRequest) -> str:
     source, run_path = request.source, request.run_path
     return map_store.key(
         request[2:],
-        None if source is None else store.hashes_of(source)[0],
+        None if source is None else store.hash_of(source),
         None if run_path is None else store.fingerprint(run_path),
     )
 

@@ -32,7 +32,7 @@ def artifact_genes(run_path: str) -> pd.DataFrame:
 
 def without_artifact(run_path: str, source: str, cell: str) -> WithoutArtifact:
     """``cradle.inside.without_artifact`` of one QC-failed cell of a dataset."""
-    return _without(run_path, store.fingerprint(run_path), source, store.hashes_of(source)[0], cell)
+    return _without(run_path, store.fingerprint(run_path), source, store.hash_of(source), cell)
 
 
 # The content hashes make a cached answer go with what it was computed from.

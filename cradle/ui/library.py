@@ -1,7 +1,6 @@
 """Which datasets and runs there are to choose from; reads names only, no cells and no weights."""
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,18 +63,18 @@ def datasets() -> dict[str, DatasetEntry]:
     return dict(sorted(listed.items(), key=lambda item: item[0] != "demo"))
 
 
-def runs(dataset: DatasetEntry, hashes: Collection[str]) -> dict[str, RunEntry]:
+def runs(dataset: DatasetEntry, data_hash: str | None) -> dict[str, RunEntry]:
     """Finished runs trained on a dataset, by folder name.
 
     Parameters
     ----------
     dataset
         Entry of ``datasets``.
-    hashes
-        Of its cells, which decide whatever the names say; none where they are not here.
+    data_hash
+        Of its cells, which decides whatever the names say; None where they are not here.
     """
-    if hashes:
-        return {entry.name: entry for entry in all_runs() if entry.data_hash in hashes}
+    if data_hash is not None:
+        return {entry.name: entry for entry in all_runs() if entry.data_hash == data_hash}
     return {entry.name: entry for entry in all_runs() if entry.dataset == dataset.name}
 
 

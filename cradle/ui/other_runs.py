@@ -24,7 +24,7 @@ def choose(choices: Choices, key: str) -> list[Run]:
     A damaged run is named and left out.
     """
     source = choices.dataset.source
-    entries = library.runs(choices.dataset, () if source is None else store.hashes_of(source))
+    entries = library.runs(choices.dataset, None if source is None else store.hash_of(source))
     others = [name for name in entries if choices.run is None or name != choices.run.name]
     if not others:
         st.caption(

@@ -92,8 +92,8 @@ def _criteria() -> tuple[str, ...]:
 
 
 def _run(dataset: library.DatasetEntry) -> library.RunEntry | None:
-    hashes = () if dataset.source is None else store.hashes_of(dataset.source)
-    entries = library.runs(dataset, hashes)
+    data_hash = None if dataset.source is None else store.hash_of(dataset.source)
+    entries = library.runs(dataset, data_hash)
     if not entries:
         st.caption("No model has been trained on this dataset yet.")
         return None

@@ -69,9 +69,9 @@ def scores_at(path: str) -> dict[str, Any]:
     return _scores(path, _stamp(Path(path) / "metrics.json"))
 
 
-def hashes_of(source: str) -> tuple[str, str]:
-    """Data hashes of a dataset, of which its runs carry one; see ``data_hashes``."""
-    return _hashes(source, _stamp(source))
+def hash_of(source: str) -> str:
+    """Data hash of a dataset, which its runs carry; see ``data_hash``."""
+    return _hash(source, _stamp(source))
 
 
 def fingerprint(path: str) -> str:
@@ -87,10 +87,10 @@ def _cells(source: str, stamp: float) -> AnnData:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _hashes(source: str, stamp: float) -> tuple[str, str]:
-    from cradle.data.sources import data_hashes
+def _hash(source: str, stamp: float) -> str:
+    from cradle.data.sources import data_hash
 
-    return data_hashes(_cells(source, stamp))
+    return data_hash(_cells(source, stamp))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
