@@ -48,12 +48,13 @@ def effect_draws(
     latents, _ = predictor.model.global_posterior(n_draws, generator)
     basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
     rng = np.random.default_rng(seed)
-    sizes = predictor._sizes(n_cells, failed=artifact == "on", fixed=None, rng=rng)
+    sizes = predictor.draw_sizes(n_cells, failed=artifact == "on", rng=rng)
     state = float(artifact == "on")
+    of_cells = predictor.model.draw_cells(n_cells, generator)
 
     def expectation(label: str) -> npt.NDArray[np.float32]:
         means = [
-            predictor._likelihood(label, basal, sizes, state, draw_of(latents, k))
+            predictor.likelihood(label, basal, sizes, state, {**draw_of(latents, k), **of_cells})
             .expected_log2_cp10k()
             .mean(dim=(0, 1))
             for k in range(n_draws)

@@ -9,6 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 import torch
+from torch import Tensor
+from torch.distributions import Normal
+from torch.nn.functional import one_hot
 
 from cradle.data.qc import judge_generated
 from cradle.data.schema import CONTROL
@@ -55,7 +58,12 @@ def mask_table(predictor: Predictor, *, n_draws: int = N_DRAWS, seed: int = 0) -
 
 @torch.no_grad()
 def artifact_vector(predictor: Predictor) -> pd.DataFrame:
-    """The artifact in latent space: latent (from 1), mean, sd, lower, upper (95 %).
+    """The artifact in latent space, each kind of it, the most common first.
+
+    Returns
+    -------
+    DataFrame
+        kind (from 1), share (of failed cells), latent (from 1), mean, sd, lower, upper (95 %).
 
     Raises
     ------
@@ -63,20 +71,41 @@ def artifact_vector(predictor: Predictor) -> pd.DataFrame:
         The model has no artifact, or has not learned one.
     """
     check_artifact(predictor.has_artifact, predictor.library_sizes)
-    posterior = predictor.model.artifact_posterior()
-    assert posterior is not None, "a model with an artifact tells its posterior"
-    mean, sd = posterior.loc.flatten().numpy(), posterior.scale.flatten().numpy()
-    return pd.DataFrame(
-        {"latent": np.arange(1, len(mean) + 1), "mean": mean, "sd": sd,
-         "lower": mean - Z95 * sd, "upper": mean + Z95 * sd}
+    posterior, shares = _kinds(predictor)
+    order = shares.argsort(descending=True, stable=True)
+    mean, sd = posterior.loc[order].numpy(), posterior.scale[order].numpy()
+    n_kinds, n_latent = mean.shape
+    table = pd.DataFrame(
+        {"kind": np.repeat(np.arange(1, n_kinds + 1), n_latent),
+         "share": np.repeat(shares[order].numpy(), n_latent),
+         "latent": np.tile(np.arange(1, n_latent + 1), n_kinds),
+         "mean": mean.ravel(), "sd": sd.ravel()}
     )  # fmt: skip
+    return table.assign(
+        lower=table["mean"] - Z95 * table["sd"], upper=table["mean"] + Z95 * table["sd"]
+    )
+
+
+def _kinds(predictor: Predictor) -> tuple[Normal, Tensor]:
+    """Posterior of each kind of artifact, and how common each is."""
+    posterior, shares = predictor.model.artifact_posterior(), predictor.model.artifact_shares()
+    assert posterior is not None, "a model with an artifact tells its posterior"
+    assert shares is not None, "a model with an artifact tells how common its kinds are"
+    return posterior, shares
 
 
 @torch.no_grad()
 def artifact_genes(
-    predictor: Predictor, *, n_draws: int = N_DRAWS, n_cells: int = 64, seed: int = 0
+    predictor: Predictor,
+    kind: int | None = None,
+    *,
+    n_draws: int = N_DRAWS,
+    n_cells: int = 64,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """What switching the artifact on changes in control cells, strongest gene first.
+
+    Of one kind (from 1, the most common first), or of kinds as common as among failed cells.
 
     Basal states and library sizes (of QC-passing training cells) are shared between off and on,
     and the expectation over counts is integrated.
@@ -92,10 +121,16 @@ def artifact_genes(
     latents, _ = predictor.model.global_posterior(n_draws, generator)
     basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
     rng = np.random.default_rng(seed)
-    sizes = predictor._sizes(n_cells, failed=False, fixed=None, rng=rng)
+    sizes = predictor.draw_sizes(n_cells, failed=False, rng=rng)
+    of_cells = predictor.model.draw_cells(n_cells, generator)
+    if kind is not None:
+        _, shares = _kinds(predictor)
+        chosen = shares.argsort(descending=True, stable=True)[kind - 1]
+        of_cells = {"kind": one_hot(chosen, len(shares)).float().expand(1, n_cells, -1)}
 
     def expression(state: float, k: int) -> npt.NDArray[np.float32]:
-        likelihood = predictor._likelihood(CONTROL, basal, sizes, state, draw_of(latents, k))
+        draw = {**draw_of(latents, k), **of_cells}
+        likelihood = predictor.likelihood(CONTROL, basal, sizes, state, draw)
         return np.asarray(likelihood.expected_log2_cp10k().mean(dim=(0, 1)).numpy())
 
     per_draw = np.stack([expression(1.0, k) - expression(0.0, k) for k in range(n_draws)])

@@ -61,19 +61,21 @@ def evidence_lower_bound(
     cell_weights
         ``(n,)``, weights of the reconstruction, mean one; ``None`` weighs cells equally.
     """
-    latents, global_kl = model.global_posterior(n_particles)
+    shared, global_kl = model.global_posterior(n_particles)
     lifted = model.lift(batch.counts, batch.conditions.library_size)
+    of_cells, cells_kl = model.infer_cells(lifted, batch.conditions, n_particles)
+    latents = {**shared, **of_cells}
     posterior = model.cell_posterior(lifted, batch.conditions, latents)
     likelihood = model.likelihood(posterior.rsample(), batch.conditions, latents)
     log_prob = likelihood.log_prob(batch.counts)
     if cell_weights is not None:
         log_prob = log_prob * cell_weights
-    kl = {**model.cell_kl(posterior, batch.conditions, latents), **global_kl}
+    kl = {**model.cell_kl(posterior, batch.conditions, latents), **cells_kl, **global_kl}
     per_cell = {
         name: value.mean() / (1 if model.plates[name] is Plate.CELL else n_train)
         for name, value in kl.items()
     }
-    penalties = model.penalties(batch, lifted, latents)
+    penalties = model.penalties(batch, lifted, shared)
     return Objective(
         log_prob.mean(),
         per_cell,

@@ -111,7 +111,7 @@ class Predictor:
         if artifact != "off":
             check_artifact(self.has_artifact, self.library_sizes)
         rng = np.random.default_rng(seed)
-        sizes = self._sizes(n_cells, failed=artifact == "on", fixed=library_size, rng=rng)
+        sizes = self.draw_sizes(n_cells, failed=artifact == "on", fixed=library_size, rng=rng)
         states = {"off": [0.0], "on": [1.0], "twins": [0.0, 1.0]}[artifact]
         counts, means = self._sample(label, sizes, states, seed)
         cells = generated_cells(
@@ -175,9 +175,11 @@ class Predictor:
     @torch.no_grad()
     def embed(self, adata: AnnData) -> npt.NDArray[np.float32]:
         """Posterior mean of the basal state of observed cells, ``(n_cells, n_latent)``."""
-        latents, _ = self.model.global_posterior(1, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        latents, _ = self.model.global_posterior(1, generator)
         parts = [
-            self._posterior(adata, rows, latents).loc[0].numpy() for rows in row_blocks(adata.n_obs)
+            self._posterior(adata, rows, latents, generator)[0].loc[0].numpy()
+            for rows in row_blocks(adata.n_obs)
         ]
         return np.concatenate(parts)
 
@@ -199,13 +201,14 @@ class Predictor:
         latents, _ = self.model.global_posterior(1, generator)
         counts, flipped, own = [], [], []
         for rows in row_blocks(adata.n_obs):
-            basal = self._posterior(adata, rows, latents).loc
+            posterior, latents_of_cells = self._posterior(adata, rows, latents, generator)
+            basal = posterior.loc
             conditions = self._observed_conditions(adata, rows)
             other = conditions._replace(artifact=1 - conditions.artifact)
-            likelihood = of_counts(self.model.likelihood(basal, other, latents))
+            likelihood = of_counts(self.model.likelihood(basal, other, latents_of_cells))
             counts.append(sparse_counts(likelihood.sample(generator)[0]))
             flipped.append(likelihood.mean[0].numpy())
-            factual = of_counts(self.model.likelihood(basal, conditions, latents))
+            factual = of_counts(self.model.likelihood(basal, conditions, latents_of_cells))
             own.append(factual.mean[0].numpy())
         result = generated_cells(
             sp.vstack(counts, format="csr"),
@@ -220,9 +223,10 @@ class Predictor:
         result.layers["reconstruction"] = np.concatenate(own)
         return result
 
-    def _sizes(
-        self, n: int, *, failed: bool, fixed: float | None, rng: np.random.Generator
+    def draw_sizes(
+        self, n: int, *, failed: bool, rng: np.random.Generator, fixed: float | None = None
     ) -> npt.NDArray[np.float64]:
+        """Library sizes ``(n,)`` of generated cells: of passing or failed training cells."""
         fixed = fixed if fixed is not None else self.default_library_size
         if fixed is not None:
             return np.full(n, float(fixed))
@@ -233,17 +237,19 @@ class Predictor:
         self, label: str, sizes: npt.NDArray[np.float64], states: list[float], seed: int
     ) -> tuple[sp.csr_matrix, npt.NDArray[np.float32]]:
         """Counts and expected counts; the states one below the other."""
-        # two streams, so that a cell does not depend on how many states it is drawn in
+        # streams of their own, so that a cell does not depend on how many states it is drawn in
         generator = torch.Generator().manual_seed(seed)
         count_noise = torch.Generator().manual_seed(2**40 + seed)
+        kinds = torch.Generator().manual_seed(2**41 + seed)
         latents, _ = self.model.global_posterior(N_DRAWS, generator)
         counts: list[list[sp.csr_matrix]] = [[] for _ in states]
         means: list[list[npt.NDArray[np.float32]]] = [[] for _ in states]
         for i, rows in enumerate(row_blocks(len(sizes), -(-len(sizes) // N_DRAWS))):
-            draw = draw_of(latents, i % N_DRAWS)
-            basal = torch.randn((1, len(sizes[rows]), self.model.n_latent), generator=generator)
+            n = len(sizes[rows])
+            draw = {**draw_of(latents, i % N_DRAWS), **self.model.draw_cells(n, kinds)}
+            basal = torch.randn((1, n, self.model.n_latent), generator=generator)
             likelihoods = [
-                of_counts(self._likelihood(label, basal, sizes[rows], state, draw))
+                of_counts(self.likelihood(label, basal, sizes[rows], state, draw))
                 for state in states
             ]
             for j, x in enumerate(sample_coupled(likelihoods, count_noise)):
@@ -254,7 +260,7 @@ class Predictor:
             np.concatenate([block for state in means for block in state]),
         )
 
-    def _likelihood(
+    def likelihood(
         self,
         label: str,
         basal: Tensor,
@@ -262,6 +268,7 @@ class Predictor:
         state: float,
         latents: Latents,
     ) -> Likelihood:
+        """Cells of a label from noise ``(1, n, D)``, in an artifact state, under one draw."""
         dosage = torch.from_numpy(self.design.rows([label]))
         conditions = Conditions(
             dosage,
@@ -280,10 +287,13 @@ class Predictor:
         )
 
     def _posterior(
-        self, adata: AnnData, rows: slice, latents: Latents
-    ) -> torch.distributions.Normal:
+        self, adata: AnnData, rows: slice, latents: Latents, generator: torch.Generator
+    ) -> tuple[torch.distributions.Normal, Latents]:
+        """Posterior of the basal states of some cells, and what was inferred before it."""
         check_genes(adata.var_names, self.genes)
         conditions = self._observed_conditions(adata, rows)
         counts = sp.csr_matrix(adata.X[rows], dtype=np.float32)
         lifted = self.model.lift(torch.from_numpy(counts.toarray()), conditions.library_size)
-        return self.model.cell_posterior(lifted, conditions, latents)
+        of_cells, _ = self.model.infer_cells(lifted, conditions, 1, generator)
+        latents = {**latents, **of_cells}
+        return self.model.cell_posterior(lifted, conditions, latents), latents

@@ -23,7 +23,7 @@ from cradle.objectives import Objective, evidence_lower_bound
 
 #: Parameters that are a quantity of the model themselves rather than a weight of a network:
 #: log-odds, positions, log dispersions. They travel units where weights travel hundredths.
-DIRECT = ("mask_logits", "embedding_location", "mechanism.location", "log_theta")
+DIRECT = ("mask_logits", "embedding_location", "mechanism.location", "log_theta", "kind_logits")
 
 #: Unperturbed training cells that a model may keep at hand.
 MAX_CONTROLS = 4096

@@ -1,6 +1,6 @@
 """Inside the model: its masks, its artifact, and what it says of one failed cell without it."""
 
-from cradle.ui import inside_cell, inside_view
+from cradle.ui import inside_artifact, inside_cell, inside_view
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 from cradle.ui.store import needs_run
@@ -13,7 +13,7 @@ def body(choices: Choices) -> None:
         return
     inside_view.headline(run)
     inside_view.masks(run)
-    inside_view.artifact(run)
+    inside_artifact.artifact(run)
     inside_view.counterparts(run)
     inside_cell.counterfactual(choices, run)
 

@@ -66,17 +66,23 @@ def test_a_model_without_masks_has_an_empty_table(runs):
 def test_the_artifact_vector_is_where_its_draws_are(predictor):
     table = artifact_vector(predictor)
     latents, _ = predictor.model.global_posterior(4000, torch.Generator().manual_seed(0))
-    draws = latents["artifact"][:, 0].detach().numpy()
+    shares = predictor.model.artifact_shares().detach().numpy()
+    order = np.argsort(-shares, kind="stable")
+    draws = latents["artifact"][:, order].detach().numpy().reshape(4000, -1)
     np.testing.assert_allclose(table["mean"], draws.mean(0), atol=5 * table["sd"].max() / 60)
     inside = (draws > table["lower"].to_numpy()) & (draws < table["upper"].to_numpy())
     assert inside.mean() == pytest.approx(0.95, abs=0.01)
+    told = table.groupby("kind")["share"].first()
+    np.testing.assert_allclose(told, shares[order])
+    assert told.sum() == pytest.approx(1)
 
 
 def test_a_learned_vector_has_no_uncertainty(runs):
     predictor = runs("cradle_vae_no_causal").predictor()
     table = artifact_vector(predictor)
     location = predictor.model.artifact.location.detach().numpy()
-    np.testing.assert_array_equal(table["mean"], location)
+    drawn = table["mean"].to_numpy().reshape(location.shape)
+    np.testing.assert_array_equal(np.sort(drawn, axis=0), np.sort(location, axis=0))
     assert (table["sd"] == 0).all()
     assert (table["lower"] == table["upper"]).all()
 

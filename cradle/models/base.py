@@ -88,6 +88,21 @@ class PerturbationVAE(nn.Module, ABC):
         prior = self.cell_prior(conditions, latents)
         return prior.loc + prior.scale * noise
 
+    def infer_cells(
+        self,
+        lifted: Tensor,
+        conditions: Conditions,
+        n_particles: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Latents, KL]:
+        """Samples ``(K, n, ...)`` of what is inferred of a cell before its state, and their KLs
+        ``(K, n)``; nothing by default."""
+        return {}, {}
+
+    def draw_cells(self, n_cells: int, generator: torch.Generator | None = None) -> Latents:
+        """The variables of :meth:`infer_cells` from their prior, ``(1, n_cells, ...)``."""
+        return {}
+
     def cell_kl(self, posterior: Normal, conditions: Conditions, latents: Latents) -> KL:
         """KLs of the variables of each cell, each ``(K, n)``, nats."""
         prior = self.cell_prior(conditions, latents)
@@ -102,7 +117,12 @@ class PerturbationVAE(nn.Module, ABC):
         return None
 
     def artifact_posterior(self) -> Normal | None:
-        """``q(u)``, ``(D,)``, of scale zero where it is a learnable vector; none by default."""
+        """``q(u)`` of each kind of artifact, ``(C, D)``, of scale zero where it is a learnable
+        vector; none by default."""
+        return None
+
+    def artifact_shares(self) -> Tensor | None:
+        """How common each kind of artifact is among failed cells, ``(C,)``; none by default."""
         return None
 
     def kl_weight(self, name: str) -> float:

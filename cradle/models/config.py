@@ -16,6 +16,7 @@ _MOST = {
     **dict.fromkeys(("n_encoder_layers", "n_decoder_layers", "n_embedding_layers"), 64),
     **dict.fromkeys(("n_latent", "n_hidden"), 65_536),
     "n_particles": 1_000,
+    "artifact_kinds": 1_000,
 }
 
 
@@ -46,6 +47,7 @@ class VAEConfig:
     # artifact
     causal_artifact: bool = True
     artifact_posterior_network: bool = False
+    artifact_kinds: int = 4
     # counterfactual term
     counterfactual_weight: float = 5.0
     counterfactual_all_cells: bool = False
@@ -105,7 +107,8 @@ class VAEConfig:
             "a whole number of 1 or more": (
                 "n_latent", "n_hidden", "n_encoder_layers", "n_decoder_layers",
                 "n_embedding_layers", "max_counterparts", "batch_size", "max_epochs",
-                "patience", "n_particles", "n_responsive", "n_invariant", "kl_warmup_epochs",
+                "patience", "n_particles", "artifact_kinds", "n_responsive", "n_invariant",
+                "kl_warmup_epochs",
             ),
             "a positive number": (
                 "mask_temperature", "effect_scale", "learning_rate", "gradient_clip",

@@ -3,22 +3,32 @@
 Baek et al., AAAI 2025, algorithms 1-3 and equations 1-5.
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
+from torch.nn import functional
 
 from cradle.batches import CellBatch, Conditions, DataShape
 from cradle.models.base import KL, Latents, Plate
 from cradle.models.config import VAEConfig
 from cradle.models.sams_vae import SAMSVAE
 from cradle.nn.blocks import GaussianMLP
+from cradle.nn.relaxed import straight_through_categorical
+
+#: Norm of each kind of artifact before training. Nearer to each other, all become the same:
+#: what they would have to tell apart is then within the reach of the basal state.
+_KIND_NORM = 7.0
 
 
 class Artifact(nn.Module):
-    """The artifact ``u``: ``q(u) = N(μ_u, σ_u)`` against ``p(u) = N(0, s²I)``.
+    """The artifact: ``q(u_c) = N(μ_c, σ_c)`` against ``p(u_c) = N(0, s²I)``, c = 1..C kinds.
+
+    A failed cell is of one kind, ``c ~ Categorical(π)``, inferred from its counts. The paper
+    has one artifact, C = 1; a broken cell, a red-cell fragment and a doublet share no vector.
 
     Without ``causal_artifact`` it is a learnable vector, neither prior nor KL (ablation
     "w/o Causal"). With ``artifact_posterior_network`` the parameters of ``q(u)`` come from
@@ -28,25 +38,30 @@ class Artifact(nn.Module):
     def __init__(self, config: VAEConfig):
         super().__init__()
         self.config = config
+        n_kinds, n_latent = config.artifact_kinds, config.n_latent
         if config.artifact_posterior_network:
-            self.network = GaussianMLP((1,), config.n_latent, config.n_hidden, 4)
+            self.network = GaussianMLP((1,), n_kinds * n_latent, config.n_hidden, 4)
         else:
-            self.location = nn.Parameter(0.01 * torch.randn(config.n_latent))
+            spread = 0.01 if n_kinds == 1 else _KIND_NORM / math.sqrt(n_latent)
+            self.location = nn.Parameter(spread * torch.randn(n_kinds, n_latent))
             if config.causal_artifact:
-                self.log_scale = nn.Parameter(torch.full((config.n_latent,), -1.0))
+                self.log_scale = nn.Parameter(torch.full((n_kinds, n_latent), -1.0))
+        self.kind_logits = nn.Parameter(torch.zeros(n_kinds))
+        self.kind = nn.Linear(config.n_hidden, n_kinds)
 
     def posterior(self) -> Normal:
-        """``q(u)``, ``(D,)``; of scale zero where it is a learnable vector."""
+        """``q(u)``, ``(C, D)``; of scale zero where they are learnable vectors."""
         if not self.config.causal_artifact:
             return Normal(self.location, torch.zeros_like(self.location), validate_args=False)
         if self.config.artifact_posterior_network:
-            posterior: Normal = self.network(self.network.lift(torch.ones(1)))
-            return posterior
+            flat: Normal = self.network(self.network.lift(torch.ones(1)))
+            shape = (self.config.artifact_kinds, self.config.n_latent)
+            return Normal(flat.loc.view(shape), flat.scale.view(shape), validate_args=False)
         return Normal(self.location, self.log_scale.exp(), validate_args=False)
 
     def forward(self, n_particles: int, generator: torch.Generator | None) -> tuple[Tensor, KL]:
-        """``u`` of shape ``(K, 1, D)`` and its KL ``(K,)``."""
-        shape = (n_particles, 1, self.config.n_latent)
+        """``u`` of shape ``(K, C, D)`` and its KL ``(K,)``."""
+        shape = (n_particles, self.config.artifact_kinds, self.config.n_latent)
         if not self.config.causal_artifact:
             return self.location.expand(shape), {"artifact": torch.zeros(n_particles)}
         posterior = self.posterior()
@@ -54,31 +69,79 @@ class Artifact(nn.Module):
         kl = kl_divergence(posterior, Normal(0.0, self.config.effect_scale)).sum()
         return u, {"artifact": kl.expand(n_particles)}
 
+    def shares(self) -> Tensor:
+        """``π``, how common each kind is among failed cells, ``(C,)``."""
+        return self.kind_logits.softmax(-1)
+
+    def infer_kind(self, lifted: Tensor, failed: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of ``q(c | x)``, ``(n, C)``, and KL to ``π``, ``(n,)``.
+
+        A cell without artifact tells nothing of its kind: its posterior is the prior.
+        """
+        prior = self.kind_logits.log_softmax(-1)
+        told = self.kind(functional.leaky_relu(lifted)).log_softmax(-1)
+        logits = torch.where(failed > 0, told, prior)
+        return logits, (logits.exp() * (logits - prior)).sum(-1)
+
 
 class CradleVAE(SAMSVAE):
-    """Decodes ``[z_basal, z_p, z_a]`` with ``z_a = a·u``; J2 aligns counterfactual posteriors."""
+    """Decodes ``[z_basal, z_p, z_a]``, ``z_a = a·u_c``; J2 aligns counterfactual posteriors."""
 
-    plates: ClassVar[Mapping[str, Plate]] = {**SAMSVAE.plates, "artifact": Plate.ARTIFACT}
+    plates: ClassVar[Mapping[str, Plate]] = {
+        **SAMSVAE.plates,
+        "artifact": Plate.ARTIFACT,
+        "kind": Plate.CELL,
+    }
 
     def __init__(self, shape: DataShape, config: VAEConfig):
         super().__init__(shape, config, n_extra=(config.n_latent,))
         self.artifact = Artifact(config)
 
     def artifact_posterior(self) -> Normal:
-        """``q(u)``, ``(D,)``."""
+        """``q(u_c)``, ``(C, D)``."""
         return self.artifact.posterior()
+
+    def artifact_shares(self) -> Tensor:
+        """``π``, ``(C,)``."""
+        return self.artifact.shares()
 
     def global_posterior(
         self, n_particles: int, generator: torch.Generator | None = None
     ) -> tuple[Latents, KL]:
-        """Masks, effects ``(K, T, D)`` and the artifact ``(K, 1, D)``."""
+        """Masks, effects ``(K, T, D)`` and the artifact ``(K, C, D)``."""
         latents, kl = super().global_posterior(n_particles, generator)
         u, kl_artifact = self.artifact(n_particles, generator)
         return {**latents, "artifact": u}, {**kl, **kl_artifact}
 
+    def infer_cells(
+        self,
+        lifted: Tensor,
+        conditions: Conditions,
+        n_particles: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Latents, KL]:
+        """Kind of artifact of each cell, one-hot, ``(K, n, C)``."""
+        logits, kl = self.artifact.infer_kind(lifted, conditions.artifact)
+        kind = straight_through_categorical(logits, n_particles, generator)
+        return {"kind": kind}, {"kind": kl.expand(n_particles, -1)}
+
+    def draw_cells(self, n_cells: int, generator: torch.Generator | None = None) -> Latents:
+        """Kinds drawn from ``π``, ``(1, n_cells, C)``."""
+        shares = self.artifact.shares()
+        kind = torch.multinomial(shares, n_cells, replacement=True, generator=generator)
+        return {"kind": functional.one_hot(kind, len(shares)).to(shares.dtype)[None]}
+
     def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
-        """``z_p`` and ``z_a = a·u``, each ``(K, n, D)`` (algorithm 1, lines 7-8)."""
-        return *super().conditioning(conditions, latents), conditions.artifact * latents["artifact"]
+        """``z_p`` and ``z_a = a·u_c``, each ``(K, n, D)`` (algorithm 1, lines 7-8).
+
+        Where nobody has said which kind, the mean over kinds. The penalty does not move their
+        shares, which belong to the data.
+        """
+        kind = latents.get("kind")
+        if kind is None:
+            kind = self.artifact.shares().detach().expand(1, 1, -1)
+        z_a = conditions.artifact * (kind @ latents["artifact"])
+        return *super().conditioning(conditions, latents), z_a
 
     def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
         """``-α·J2`` of equation 3, ``(K,)``.

@@ -111,6 +111,7 @@ _REFERENCE = {
     "counterfactual_sum_over_batch": True,
     "reconstruction_by_fail_rate": True,
     "artifact_posterior_network": True,
+    "artifact_kinds": 1,
     "n_particles": 5,
     "library_size": 10_000.0,
     "hemoglobin_regex": True,

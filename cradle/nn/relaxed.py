@@ -1,4 +1,4 @@
-"""Bernoulli variables with a straight-through gradient."""
+"""Discrete variables with a straight-through gradient."""
 
 import torch
 from torch import Tensor
@@ -27,6 +27,29 @@ def straight_through_bernoulli(
     soft = torch.sigmoid((logits + torch.logit(uniform, eps=1e-7)) / temperature)
     hard = (soft > 0.5).to(soft.dtype)
     # in this order the added part is exactly zero, so the values are exactly zero and one
+    return hard + (soft - soft.detach())
+
+
+def straight_through_categorical(
+    logits: Tensor, n_particles: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Exact one-hot samples whose gradient is that of the relaxed variable.
+
+    Straight-through Gumbel-softmax (Jang 2017) at temperature one.
+
+    Parameters
+    ----------
+    logits
+        ``(..., C)``, log-probabilities up to a constant.
+
+    Returns
+    -------
+    ``(n_particles, ..., C)``, zeros and a one.
+    """
+    uniform = torch.rand((n_particles, *logits.shape), generator=generator)
+    gumbel = -torch.log(-torch.log(uniform.clamp(1e-7, 1 - 1e-7)))
+    soft = torch.softmax(logits + gumbel, dim=-1)
+    hard = functional.one_hot(soft.argmax(-1), logits.shape[-1]).to(soft.dtype)
     return hard + (soft - soft.detach())
 
 

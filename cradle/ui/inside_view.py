@@ -9,13 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from cradle.evaluation.masks import OFF, ON, Decided, clustered, decided
-from cradle.plots.effects import top_genes
-from cradle.plots.latents import count_bars, mask_map, vector
-from cradle.plots.palette import ARTIFACT_ON
+from cradle.plots.latents import count_bars, mask_map
 from cradle.ui import inside
 from cradle.ui.figures import figure_with_table
-from cradle.ui.generation import has_artifact
-from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
+from cradle.ui.labels import GLOSSARY, safe_labels
 
 if TYPE_CHECKING:
     from cradle.runs import Run
@@ -141,96 +138,6 @@ def reading(found: Decided, n_rows: int, n_latent: int, prior: float, start: flo
     else:
         verdict = "Some genes move few latents, others many: read row by row."
     return text + verdict
-
-
-def artifact(run: Run) -> None:
-    """The artifact in latent space, and what it does to genes."""
-    st.subheader("What has the model learned as artifact?", help=GLOSSARY["artifact"])
-    if not has_artifact(run):
-        st.info(why_no_artifact(run), icon=":material/info:")
-        return
-    path = str(run.path)
-    components, genes = inside.artifact_vector(path), inside.artifact_genes(path)
-    strong = strongly_changed(genes)
-    st.markdown(artifact_words(strong, len(genes)))
-    left, right = st.columns(2, gap="large")
-    with left:
-        top = genes.head(N_GENES).rename(columns={"change": "predicted"})
-        figure_with_table(
-            top_genes(
-                top.assign(gene=safe_labels(top["gene"])),
-                title=f"The {len(top)} genes that the artifact changes most",
-                names=("artifact on − off", ""), x="artifact on minus off (log2 units)",
-                style=ARTIFACT_ON,
-            ),
-            genes.assign(gene=safe_labels(genes["gene"])), f"artifact_genes_{run.name}",
-            alt="Change of each gene when the artifact is switched on, with intervals.",
-        )  # fmt: skip
-        st.caption(
-            "Control cells, generated with the artifact on minus off, all else equal: mean of "
-            "log2(1 + 10,000 · x / library size). 1 means about twice the expression. Bars: "
-            f"{GLOSSARY['interval']} The CSV holds all {len(genes):,} modelled genes."
-        )
-    with right:
-        figure_with_table(
-            vector(components, title=f"The artifact as a vector of {len(components)} latents"),
-            components, f"artifact_vector_{run.name}",
-            alt=f"Posterior mean and interval of {len(components)} components of the artifact.",
-        )  # fmt: skip
-        st.caption(_vector_words(components, acts=len(strong) > 0))
-
-
-def strongly_changed(genes: pd.DataFrame) -> pd.DataFrame:
-    """Genes that change by at least ``CHANGED`` and whose interval leaves out 0."""
-    certain = (genes["lower"] > 0) | (genes["upper"] < 0)
-    return genes[certain & (genes["change"].abs() >= CHANGED)]
-
-
-def artifact_words(strong: pd.DataFrame, n_genes: int) -> str:
-    """What the artifact does to genes, in a sentence or two."""
-    if strong.empty:
-        return (
-            f"Switched on, it changes none of {n_genes:,} genes by {CHANGED:g} log2 units or more "
-            "with certainty: **this run has hardly learned an artifact**."
-        )
-    named = ", ".join(
-        f"{safe_label(gene)} {'▲' if direction == 'up' else '▼'}"
-        for gene, direction in zip(strong["gene"][:5], strong["direction"][:5], strict=True)
-    )
-    return (
-        f"Switched on, it changes **{len(strong):,} of {n_genes:,} genes** by {CHANGED:g} log2 "
-        f"units or more with an interval that leaves out 0, most of all {named}."
-    )
-
-
-def _vector_words(components: pd.DataFrame, *, acts: bool) -> str:
-    if (components["sd"] == 0).all():
-        return ("Learned as a plain vector, without uncertainty (ablation w/o Causal). A unit is "
-                "the standard deviation of the basal state.")  # fmt: skip
-    certain = int((components["lower"] * components["upper"] > 0).sum())
-    words = (
-        "Posterior mean and 95 % interval of each component; a unit is the standard deviation of "
-        f"the basal state. The interval of {certain} of {len(components)} components leaves out 0."
-    )
-    if acts and certain < len(components) / 20:
-        words += (
-            " No latent stands for the artifact alone: it acts through many of them together, so "
-            "read it by its genes."
-        )
-    return words
-
-
-def why_no_artifact(run: Run) -> str:
-    """Why there is no artifact to look at, in plain words."""
-    if not run.spec.artifact:
-        return (
-            f"{run.spec.label} has no artifact: it does not tell technical flaws from biology. "
-            "Choose the run of a CRADLE-VAE to see one."
-        )
-    return (
-        "This run has not learned an artifact: no cell that failed quality control was in its "
-        "training, because it was trained on passing cells only or none fails at its threshold."
-    )
 
 
 def counterparts(run: Run) -> None:

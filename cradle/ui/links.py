@@ -14,7 +14,7 @@ _WORDS = {
     "perturbation": "perturbation", "gene": "gene", "split": "split", "card": "model card",
     "card_beside": "run to compare with", "shown": "perturbations on the map",
     "mask_colour": "colour of the masks", "cell_perturbation": "perturbation of the failed cells",
-    "cell": "failed cell",
+    "cell": "failed cell", "artifact_kind": "kind of artifact",
     "n_cells": "number of cells", "baseline": "simple rule", "compared": "combinations",
 }  # fmt: skip
 

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 import torch
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Categorical, Normal, kl_divergence
+from torch.nn.functional import leaky_relu
 
 from cradle.batches import Conditions
 from cradle.models.config import VAEConfig
@@ -114,6 +115,41 @@ def test_artifact_kl_is_the_analytic_one(network):
     u = network.artifact
     expected = kl_divergence(Normal(u.location, u.log_scale.exp()), Normal(0.0, 1.0)).sum()
     torch.testing.assert_close(kl["artifact"], expected.expand(2))
+
+
+def test_the_kind_of_a_passing_cell_is_unknown_and_that_of_a_failed_one_costs_its_kl(
+    network, batch
+):
+    with torch.no_grad():
+        network.artifact.kind_logits.copy_(torch.tensor([0.0, 1.0, -1.0, 0.5]))
+    lifted = network.lift(batch.counts)
+    failed = batch.conditions.artifact.squeeze(1).bool()
+    latents, kl = network.infer_cells(lifted, batch.conditions, 20_000)
+    assert (kl["kind"][:, ~failed] == 0).all()
+    prior = Categorical(logits=network.artifact.kind_logits)
+    drawn = latents["kind"].mean(0)
+    torch.testing.assert_close(
+        drawn[~failed], prior.probs.expand(int((~failed).sum()), -1), atol=0.02, rtol=0
+    )
+    told = Categorical(logits=network.artifact.kind(leaky_relu(lifted)))
+    torch.testing.assert_close(drawn[failed], told.probs[failed], atol=0.02, rtol=0)
+    torch.testing.assert_close(kl["kind"][0, failed], kl_divergence(told, prior)[failed])
+
+
+def test_a_failed_cell_is_moved_by_the_artifact_of_its_kind(network, batch):
+    latents, _ = network.global_posterior(1)
+    of_cells = network.draw_cells(5, torch.Generator().manual_seed(1))
+    _, z_a = network.conditioning(batch.conditions, {**latents, **of_cells})
+    kind = of_cells["kind"][0].argmax(-1)
+    expected = batch.conditions.artifact * latents["artifact"][0][kind]
+    torch.testing.assert_close(z_a[0], expected)
+
+
+def test_the_penalty_does_not_move_the_shares_of_the_kinds(network, batch):
+    latents, _ = network.global_posterior(1)
+    network.penalties(batch, network.lift(batch.counts), latents)["counterfactual"].backward()
+    assert network.artifact.kind_logits.grad is None
+    assert network.artifact.location.grad.abs().sum() > 0
 
 
 def test_without_causal_the_artifact_is_one_vector(shape, batch):

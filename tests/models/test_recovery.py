@@ -1,6 +1,6 @@
 """Each model recovers the truth from data drawn from its own generative assumptions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import torch
 from cradle.data.dosage import Design
 from cradle.data.loading import CellDataset, Cells
 from cradle.errors import InputError
+from cradle.inside import artifact_genes
 from cradle.models.registry import model_spec
 from cradle.nn.likelihoods import GammaPoisson
 from cradle.prediction import Predictor
@@ -29,14 +30,15 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class World:
-    """``z = z_b + shift[label] (+ a·u)``, log rates linear in z; A's cells may interact with z.
+    """``z = z_b + shift[label] (+ a·u_c)``, log rates linear in z; A's cells may interact with z.
 
     Parameters
     ----------
     shift
         Where each label moves the latent state, ``(D,)``.
     artifact
-        Where failed cells move it, ``(D,)``; zero for the models that know of none.
+        Where failed cells move it, ``(C, D)``, one cell in C of each kind; zero for the models
+        that know of none.
     modulation
         Change of A's cells that grows with their own basal state, ``(G,)`` log rate per unit
         of the first latent.
@@ -50,7 +52,8 @@ class World:
 
     def counts(self, basal, labels, failed):
         shift = torch.stack([self.shift[label] for label in labels])
-        logits = self.base + (basal + shift + failed[:, None] * self.artifact) @ self.weight
+        kind = self.artifact[torch.arange(len(labels)) % len(self.artifact)]
+        logits = self.base + (basal + shift + failed[:, None] * kind) @ self.weight
         has_a = torch.tensor([float("A" in label.split("+")) for label in labels])
         logits = logits + (has_a * basal[:, 0])[:, None] * self.modulation
         size = torch.full((len(labels), 1), DEPTH)
@@ -83,7 +86,7 @@ def world(kind: str) -> World:
         shift["A+B"] = 2.0 * torch.eye(D)[3]  # a treatment of its own, no sum of others
     return World(
         shift,
-        2.0 * normal(D) if kind.startswith("cradle") else torch.zeros(D),
+        3.0 * normal(2, D) if kind.startswith("cradle") else torch.zeros(1, D),
         0.3 * normal(G) if kind == "conditional_vae" else torch.zeros(G),
         0.3 * normal(D, G),
         0.7 * normal(G),
@@ -190,12 +193,19 @@ def test_masks_open_for_the_effects_that_exist(case):
 def test_the_artifact_is_recovered(case):
     _, truth, predictor = case
     latents, _ = predictor.model.global_posterior(1, torch.Generator().manual_seed(0))
+    latents = {**latents, **predictor.model.draw_cells(2000, torch.Generator().manual_seed(5))}
     basal = torch.randn(1, 2000, SETTINGS["n_latent"], generator=torch.Generator().manual_seed(2))
     off, on = (
-        predictor._likelihood("control", basal, np.full(2000, DEPTH), state, latents)
+        predictor.likelihood("control", basal, np.full(2000, DEPTH), state, latents)
         for state in (0.0, 1.0)
     )
     with torch.no_grad():
         change = on.expected_log2_cp10k() - off.expected_log2_cp10k()
     true = truth.level("control", 1.0) - truth.level("control")
     assert r2(change.mean((0, 1)).numpy(), true) > 0.9
+    # each kind of artifact has one of its own among those learned
+    for u in truth.artifact:
+        one = replace(truth, artifact=u[None])
+        true = one.level("control", 1.0) - one.level("control")
+        found = [artifact_genes(predictor, kind).set_index("gene")["change"] for kind in (1, 2)]
+        assert max(r2(change.loc[list(GENES)].to_numpy(), true) for change in found) > 0.7

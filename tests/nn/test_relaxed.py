@@ -1,10 +1,14 @@
-"""Bernoulli variables: exact values, exact KL, the gradient of the relaxation."""
+"""Discrete variables: exact values, exact KL, the gradient of the relaxation."""
 
 import pytest
 import torch
 from torch.distributions import Bernoulli, kl_divergence
 
-from cradle.nn.relaxed import bernoulli_kl, straight_through_bernoulli
+from cradle.nn.relaxed import (
+    bernoulli_kl,
+    straight_through_bernoulli,
+    straight_through_categorical,
+)
 
 
 @pytest.mark.parametrize("prior", [0.001, 0.1, 0.5])
@@ -29,4 +33,23 @@ def test_gradient_is_that_of_the_relaxed_variable():
     uniform = torch.rand((1, 2), generator=torch.Generator().manual_seed(3))
     relaxed = logits.detach().clone().requires_grad_()
     torch.sigmoid((relaxed + torch.logit(uniform)) / 0.7).sum().backward()
+    torch.testing.assert_close(logits.grad, relaxed.grad)
+
+
+def test_one_hot_samples_have_the_right_frequency():
+    logits = torch.tensor([[0.0, 1.0, -2.0], [3.0, 3.0, 3.0]])
+    draws = straight_through_categorical(logits, 50_000, torch.Generator().manual_seed(0))
+    assert set(draws.unique().tolist()) == {0.0, 1.0}
+    assert (draws.sum(-1) == 1).all()
+    torch.testing.assert_close(draws.mean(0), logits.softmax(-1), atol=0.01, rtol=0)
+
+
+def test_gradient_of_one_hot_samples_is_that_of_the_relaxed_variable():
+    logits, weight = torch.tensor([0.3, -1.0, 0.5], requires_grad=True), torch.tensor([1.0, 2, 4])
+    drawn = straight_through_categorical(logits, 1, torch.Generator().manual_seed(3))
+    (drawn * weight).sum().backward()
+    uniform = torch.rand((1, 3), generator=torch.Generator().manual_seed(3))
+    relaxed = logits.detach().clone().requires_grad_()
+    soft = torch.softmax(relaxed - torch.log(-torch.log(uniform)), -1)
+    (soft * weight).sum().backward()
     torch.testing.assert_close(logits.grad, relaxed.grad)

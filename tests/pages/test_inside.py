@@ -9,8 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cradle.evaluation.masks import Decided
+from cradle.ui.inside_artifact import artifact_words, strongly_changed
 from cradle.ui.inside_cell import criteria_words, in_mads, unseen_by_model
-from cradle.ui.inside_view import artifact_words, reading, strongly_changed
+from cradle.ui.inside_view import reading
 
 Open = Callable[..., AppTest]
 PAGE = "inside_the_model"
