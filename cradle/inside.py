@@ -11,7 +11,6 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.distributions import Normal
-from torch.nn.functional import one_hot
 
 from cradle.data.qc import judge_generated
 from cradle.data.schema import CONTROL
@@ -96,16 +95,9 @@ def _kinds(predictor: Predictor) -> tuple[Normal, Tensor]:
 
 @torch.no_grad()
 def artifact_genes(
-    predictor: Predictor,
-    kind: int | None = None,
-    *,
-    n_draws: int = N_DRAWS,
-    n_cells: int = 64,
-    seed: int = 0,
+    predictor: Predictor, *, n_draws: int = N_DRAWS // 2, n_cells: int = 64, seed: int = 0
 ) -> pd.DataFrame:
     """What switching the artifact on changes in control cells, strongest gene first.
-
-    Of one kind (from 1, the most common first), or of kinds as common as among failed cells.
 
     Basal states and library sizes (of QC-passing training cells) are shared between off and on,
     and the expectation over counts is integrated.
@@ -113,8 +105,9 @@ def artifact_genes(
     Returns
     -------
     DataFrame
-        gene, direction, change, lower, upper: mean of log2(1 + 1e4·x/ℓ), on minus off, with the
-        95 % interval of a further posterior draw.
+        kind, gene, direction, change, lower, upper: mean of log2(1 + 1e4·x/ℓ), on minus off, with
+        the 95 % interval of a further posterior draw. Kinds count from 1, the most common first;
+        kind 0 is their mean, each as common as among failed cells.
     """
     check_artifact(predictor.has_artifact, predictor.library_sizes)
     generator = torch.Generator().manual_seed(seed)
@@ -122,19 +115,24 @@ def artifact_genes(
     basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
     rng = np.random.default_rng(seed)
     sizes = predictor.draw_sizes(n_cells, failed=False, rng=rng)
-    of_cells = predictor.model.draw_cells(n_cells, generator)
-    if kind is not None:
-        _, shares = _kinds(predictor)
-        chosen = shares.argsort(descending=True, stable=True)[kind - 1]
-        of_cells = {"kind": one_hot(chosen, len(shares)).float().expand(1, n_cells, -1)}
+    _, shares = _kinds(predictor)
+    order = shares.argsort(descending=True, stable=True)
+    one_hots = torch.eye(len(shares))[order][:, None, None].expand(-1, 1, n_cells, -1)
 
-    def expression(state: float, k: int) -> npt.NDArray[np.float32]:
-        draw = {**draw_of(latents, k), **of_cells}
+    def expression(state: float, k: int, kind: Tensor) -> npt.NDArray[np.float32]:
+        draw = {**draw_of(latents, k), "kind": kind}
         likelihood = predictor.likelihood(CONTROL, basal, sizes, state, draw)
         return np.asarray(likelihood.expected_log2_cp10k().mean(dim=(0, 1)).numpy())
 
-    per_draw = np.stack([expression(1.0, k) - expression(0.0, k) for k in range(n_draws)])
-    return _by_size(_changes(predictor.genes, per_draw))
+    off = np.stack([expression(0.0, k, one_hots[0]) for k in range(n_draws)])
+    per_kind = [
+        np.stack([expression(1.0, k, kind) for k in range(n_draws)]) - off for kind in one_hots
+    ]
+    mean = np.average(per_kind, axis=0, weights=shares[order].numpy())
+    tables = [_by_size(_changes(predictor.genes, changes)) for changes in (mean, *per_kind)]
+    return pd.concat(
+        [table.assign(kind=kind) for kind, table in enumerate(tables)], ignore_index=True
+    )[["kind", *tables[0].columns]]
 
 
 class WithoutArtifact(NamedTuple):

@@ -25,9 +25,9 @@ def artifact_vector(run_path: str) -> pd.DataFrame:
     return artifact_vector(store.predictor_at(run_path))
 
 
-def artifact_genes(run_path: str, kind: int | None = None) -> pd.DataFrame:
+def artifact_genes(run_path: str) -> pd.DataFrame:
     """``cradle.inside.artifact_genes`` of a run that has learned an artifact."""
-    return _artifact_genes(run_path, store.fingerprint(run_path), kind)
+    return _artifact_genes(run_path, store.fingerprint(run_path))
 
 
 def without_artifact(run_path: str, source: str, cell: str) -> WithoutArtifact:
@@ -45,11 +45,11 @@ def _masks(run_path: str, fingerprint: str) -> pd.DataFrame:
     return mask_table(store.predictor_at(run_path))
 
 
-@st.cache_resource(max_entries=32, show_spinner="Switching the artifact on and off …")
-def _artifact_genes(run_path: str, fingerprint: str, kind: int | None) -> pd.DataFrame:
+@st.cache_resource(max_entries=8, show_spinner="Switching the artifact on and off …")
+def _artifact_genes(run_path: str, fingerprint: str) -> pd.DataFrame:
     from cradle.inside import artifact_genes
 
-    return artifact_genes(store.predictor_at(run_path), kind)
+    return artifact_genes(store.predictor_at(run_path))
 
 
 @st.cache_resource(max_entries=64, show_spinner="Taking the artifact out of the cell …")

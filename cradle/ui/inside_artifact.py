@@ -29,12 +29,11 @@ def artifact(run: Run) -> None:
         st.info(why_no_artifact(run), icon=":material/info:")
         return
     path = str(run.path)
-    every, genes = inside.artifact_vector(path), inside.artifact_genes(path)
+    every, changes = inside.artifact_vector(path), inside.artifact_genes(path)
+    genes = changes[changes["kind"] == 0]
     st.markdown(artifact_words(strongly_changed(genes), len(genes)))
-    kind = picked_kind(every, path)
-    components = every[every["kind"] == kind]
-    if components["share"].iloc[0] < 1:
-        genes = inside.artifact_genes(path, kind)
+    kind = picked_kind(every, changes)
+    components, genes = every[every["kind"] == kind], changes[changes["kind"] == kind]
     name = "the artifact" if components["share"].iloc[0] == 1 else f"kind {kind}"
     left, right = st.columns(2, gap="large")
     with left:
@@ -46,7 +45,7 @@ def artifact(run: Run) -> None:
                 names=("artifact on − off", ""), x="artifact on minus off (log2 units)",
                 style=ARTIFACT_ON,
             ),
-            genes.assign(gene=safe_labels(genes["gene"])), f"artifact_genes_{run.name}",
+            changes.assign(gene=safe_labels(changes["gene"])), f"artifact_genes_{run.name}",
             alt="Change of each gene when the artifact is switched on, with intervals.",
         )  # fmt: skip
         st.caption(
@@ -63,7 +62,7 @@ def artifact(run: Run) -> None:
         st.caption(_vector_words(components, acts=not strongly_changed(genes).empty))
 
 
-def picked_kind(components: pd.DataFrame, path: str) -> int:
+def picked_kind(components: pd.DataFrame, changes: pd.DataFrame) -> int:
     """The kind of artifact to look at, from 1; nothing to pick where there is but one."""
     shares = components.drop_duplicates("kind")["share"].tolist()
     if len(shares) == 1:
@@ -73,7 +72,7 @@ def picked_kind(components: pd.DataFrame, path: str) -> int:
         "model has told apart by itself. Kinds have no names; look at their genes."
     )
     names = {
-        kind: f"kind {kind}, {share:.0%} of failed cells: {_top_genes(path, kind)}"
+        kind: f"kind {kind}, {share:.0%} of failed cells: {_top_genes(changes, kind)}"
         for kind, share in enumerate(shares, start=1)
     }
     return st.selectbox(
@@ -82,8 +81,8 @@ def picked_kind(components: pd.DataFrame, path: str) -> int:
     )  # fmt: skip
 
 
-def _top_genes(path: str, kind: int, n: int = 3) -> str:
-    strong = strongly_changed(inside.artifact_genes(path, kind))
+def _top_genes(changes: pd.DataFrame, kind: int, n: int = 3) -> str:
+    strong = strongly_changed(changes[changes["kind"] == kind])
     return _with_arrows(strong, n) or "changes no gene with certainty"
 
 
