@@ -51,7 +51,8 @@ def artifact(run: Run) -> None:
         st.caption(
             "Control cells, generated with the artifact on minus off, all else equal: mean of "
             "log2(1 + 10,000 · x / library size). 1 means about twice the expression. Bars: "
-            f"{GLOSSARY['interval']} The CSV holds all {len(genes):,} modelled genes."
+            f"{GLOSSARY['interval']} The CSV holds all {len(genes):,} modelled genes of "
+            "every kind; kind 0 is all kinds together, as common as among failed cells."
         )
     with right:
         figure_with_table(
@@ -72,7 +73,7 @@ def picked_kind(components: pd.DataFrame, changes: pd.DataFrame) -> int:
         "model has told apart by itself. Kinds have no names; look at their genes."
     )
     names = {
-        kind: f"kind {kind}, {share:.0%} of failed cells: {_top_genes(changes, kind)}"
+        kind: f"kind {kind}, {100 * share:.0f} % of failed cells: {_top_genes(changes, kind)}"
         for kind, share in enumerate(shares, start=1)
     }
     return st.selectbox(
