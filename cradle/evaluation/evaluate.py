@@ -17,6 +17,7 @@ from cradle.evaluation.quality import (
     Generate,
     MeasuredCells,
     distances,
+    failure_rates,
     generate_screen,
     pass_rates,
 )
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 N_GENERATED = 10_000  # cells, over all perturbations
 N_TWINS = 2_000
+N_FAILED = 2_000
 
 JSON = dict[str, Any]
 
@@ -68,6 +70,7 @@ def evaluate(
     *,
     cells: Cells | None = None,
     generate: Generate | None = None,
+    generate_on: Generate | None = None,
     twins: Twins | None = None,
     truth: Truth | None = None,
     population: Population | None = None,
@@ -85,9 +88,9 @@ def evaluate(
         Of quality control, for the pass rates.
     cells
         Observed cells; without them, or without `generate`, there is no pass rate.
-    generate, twins
-        Cells of a perturbation with the artifact off, and pairs of twins; called with a label,
-        a number and a seed. None where the model predicts effects only.
+    generate, generate_on, twins
+        Cells of a perturbation with the artifact off, on, and pairs of twins; called with a
+        label, a number and a seed. None where the model cannot.
     truth
         Of a simulated screen.
     population
@@ -99,7 +102,8 @@ def evaluate(
     -------
     `test`, `val`, `train`, `all` (None without perturbations to score, or where the model is not
     applicable to any: `record` says which), `floor`, `replicate`, `ceiling`, `disjoint_control`,
-    `coverage`, `record`, `field`, and `truth` for simulated cells.
+    `coverage`, `record`, `field`, `artifact_on` (failure rates beside those of observed failed
+    cells), and `truth` for simulated cells.
     """
     report: JSON = {
         **sections.model_scores(scoring),
@@ -113,6 +117,7 @@ def evaluate(
     quality = _quality(scoring, thresholds, cells, generate, n_generated)
     for split in present(report):
         report[split].update(quality.get(split, {"qcpr": None, "wasserstein": None}))
+    report["artifact_on"] = _artifact_on(scoring, thresholds, cells, generate_on)
     reason = _no_pass_rate(cells, generate, why_no_cells)
     if reason:
         report["record"]["qcpr"] = reason
@@ -156,6 +161,24 @@ def _quality(
             "wasserstein": distances(part, cells.measured, rows & cells.passing, thresholds),
         }
     return found
+
+
+def _artifact_on(
+    scoring: Scoring,
+    thresholds: QCThresholds,
+    cells: Cells | None,
+    generate_on: Generate | None,
+) -> JSON | None:
+    if cells is None or generate_on is None:
+        return None
+    labels = [CONTROL, *scoring.answered("all")]
+    failed = cells.rows("all", labels) & ~cells.passing
+    found = zip(*np.unique(cells.measured.perturbation[failed], return_counts=True), strict=True)
+    sizes = {str(label): int(n) for label, n in found}
+    if not sizes:
+        return None
+    generated = generate_screen(generate_on, sizes, thresholds, N_FAILED, at_least=2)
+    return failure_rates(generated, cells.measured.where(failed), thresholds)
 
 
 def _truth(

@@ -63,24 +63,31 @@ def measure(adata: AnnData, thresholds: QCThresholds) -> MeasuredCells:
 
 
 def generate_screen(
-    generate: Generate, sizes: Mapping[str, int], thresholds: QCThresholds, n_cells: int
+    generate: Generate,
+    sizes: Mapping[str, int],
+    thresholds: QCThresholds,
+    n_cells: int,
+    *,
+    at_least: int = 20,
 ) -> MeasuredCells:
     """Generate and measure cells of every perturbation, in proportion to the observed ones.
 
     Parameters
     ----------
     generate
-        Called with a label, a number of cells and a seed of its own; artifact off.
+        Called with a label, a number of cells and a seed of its own.
     sizes
         Observed cells per perturbation: the mixture is that of the screen, so that its pass
-        rate compares with the observed one. At least 20 cells each.
+        rate compares with the observed one.
     n_cells
         About how many in all.
+    at_least
+        Cells of each perturbation.
     """
     total = sum(sizes.values())
     parts = []
     for seed, (label, size) in enumerate(sorted(sizes.items())):
-        n = max(20, round(n_cells * size / total))
+        n = max(at_least, round(n_cells * size / total))
         parts.append(measure(generate(label, n, seed), thresholds))
     return MeasuredCells(
         pd.concat([part.values for part in parts], ignore_index=True),
@@ -139,6 +146,30 @@ def distances(
         )
         for criterion in thresholds.generable
     }
+
+
+def failure_rates(
+    generated: MeasuredCells, observed: MeasuredCells, thresholds: QCThresholds
+) -> JSON:
+    """Share of cells that fail each generable criterion: generated with the artifact on, and
+    observed ones that failed quality control.
+
+    Returns
+    -------
+    criterion -> generated, observed (shares), n, observed_n; empty without cells on either side.
+    """
+    if not len(generated.values) or not len(observed.values):
+        return {}
+    sides = {
+        "generated": judge(CellMetrics(generated.values, {}, {}), thresholds),
+        "observed": judge(CellMetrics(observed.values, {}, {}), thresholds),
+    }
+    return {
+        criterion: {side: float((flags[f"fails_{criterion}"] == 1).mean())
+                    for side, flags in sides.items()}
+        | {"n": len(generated.values), "observed_n": len(observed.values)}
+        for criterion in thresholds.generable
+    }  # fmt: skip
 
 
 def wilson_interval(n_hits: int, n: int, level: float = 0.95) -> tuple[float, float]:

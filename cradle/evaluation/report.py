@@ -18,6 +18,7 @@ from cradle.evaluation.sections import SPLITS, Scoring
 from cradle.evaluation.storage import load_effects, save_effects
 from cradle.evaluation.truth import truth_of
 from cradle.files import write_frame, write_json
+from cradle.generated import saw_failed_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -51,11 +52,13 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
     else:
         ready, predictor = cells_of_run(run, adata), run.predictor()
         generates = run.spec.generates
+        switches = run.spec.artifact and saw_failed_cells(predictor.library_sizes)
         report = evaluate(
             scoring,
             run.thresholds,
             cells=_observed_cells(ready, run.thresholds),
             generate=_generator(predictor, "off") if generates else None,
+            generate_on=_generator(predictor, "on") if switches else None,
             twins=_generator(predictor, "twins") if generates else None,
             truth=truth_of(ready),
             population=Population.of(ready),
@@ -150,7 +153,7 @@ def _with_stored(report: JSON, stored: JSON, side: Side) -> JSON:
         report[split].update({name: earlier.get(name) for name in ("qcpr", "wasserstein")})
     if any(report[split]["qcpr"] for split in present(report)):
         report["record"]["qcpr"] = "of the stored report: no cells were given"
-    kept = {name: stored[name] for name in ("truth",) if name in stored}
+    kept: JSON = {name: stored[name] for name in ("truth", "artifact_on") if name in stored}
     # runs of earlier versions have no field metrics, or others
     if side == "all" and (stored.get("field") or {}).get("schema") == FIELD_SCHEMA:
         kept["field"] = stored["field"]

@@ -15,6 +15,7 @@ from cradle.data.qc import QCThresholds, fit_thresholds
 from cradle.evaluation.quality import (
     MeasuredCells,
     distances,
+    failure_rates,
     generate_screen,
     measure,
     pass_rates,
@@ -118,6 +119,15 @@ def test_distance_of_cells_to_themselves_is_zero_and_a_shift_is_its_length(train
     shifted = MeasuredCells(observed.values + 2.0, observed.perturbation)
     found = distances(shifted, observed, rows, thresholds)["mt_percent"]
     assert found["distance"] == pytest.approx(2.0)
+
+
+def test_failure_rates_by_hand(train, thresholds):
+    generated = measure(_cells(np.array([70, 71, 80, 40])), thresholds)
+    failed = measure(_cells(np.array([90, 100])), thresholds)
+    expected = {"generated": 0.5, "observed": 1.0, "n": 4, "observed_n": 2}
+    assert failure_rates(generated, failed, thresholds) == {"mt_percent": expected}
+    none = failed.where(np.zeros(2, dtype=bool))
+    assert failure_rates(generated, none, thresholds) == {}
 
 
 def test_no_cells_to_compare_is_said(train, thresholds):

@@ -28,6 +28,8 @@ class Oracle:
 
     def __init__(self, screen: AnnData, thresholds: object) -> None:
         self.screen, self.thresholds, self.truth = screen, thresholds, truth_of(screen)
+        self.failed = screen.obs["qc_fail"].to_numpy(bool)
+        self.library_sizes = pd.DataFrame({"artifact": [0, 1], "library_size": [1e3, 1e3]})
         self.asked = 0
 
     def treatment_effects(self, query: list[str]) -> Effects:
@@ -40,6 +42,8 @@ class Oracle:
         clean = self._sample(own & self.truth.clean, n_cells, seed)
         if artifact == "off":
             return self._frame(clean, label, "off")
+        if artifact == "on":
+            return self._frame(self._sample(self.failed, n_cells, seed), label, "on")
         failed = self._sample(~self.truth.clean, n_cells, seed)
         return self._frame(np.r_[clean, failed], label, np.repeat(["off", "on"], n_cells))
 
@@ -86,7 +90,7 @@ def run(ready: AnnData, tmp_path: Path) -> SimpleNamespace:
         passing_only=False,
         thresholds=thresholds,
         split=flagged.obs["split"],
-        spec=SimpleNamespace(generates=True, why_no_cells=""),
+        spec=SimpleNamespace(generates=True, artifact=True, why_no_cells=""),
         metrics=None,
         oracle=oracle,
         cells=flagged,
@@ -122,6 +126,18 @@ def test_held_out_pairs_are_the_test_split(report, run):
     held_out = run.cells.obs["perturbation"][run.cells.obs["split"] == "test"].unique()
     assert set(report["test"]["per_perturbation"]) == set(held_out)
     assert set(held_out).isdisjoint(report["train"]["per_perturbation"])
+
+
+def test_observed_failed_cells_fail_as_often_as_themselves(report, run):
+    """The oracle's cells with the artifact on are drawn from the observed failed ones."""
+    found = report["artifact_on"]
+    assert set(found) == set(run.thresholds.generable)
+    for rates in found.values():
+        se = np.sqrt(rates["observed"] * (1 - rates["observed"]) / rates["n"])
+        assert rates["generated"] == pytest.approx(rates["observed"], abs=4 * se + 1e-9)
+    assert max(rates["observed"] for rates in found.values()) > 0.1
+    run.spec.artifact = False
+    assert evaluate_run(run, run.cells)["artifact_on"] is None
 
 
 def test_the_truth_scores_one_against_itself(report):
