@@ -45,11 +45,6 @@ def check_request(n_cells: int, artifact: str, library_size: float | None, seed:
         )
 
 
-def saw_failed_cells(library_sizes: pd.DataFrame) -> bool:
-    """Whether any training cell had failed quality control, from their library sizes."""
-    return bool((library_sizes["artifact"] == 1).any())
-
-
 def check_artifact(has_artifact: bool, library_sizes: pd.DataFrame) -> None:
     """Refuse to switch an artifact that the model lacks or never saw (InputError)."""
     if not has_artifact:
@@ -58,7 +53,7 @@ def check_artifact(has_artifact: bool, library_sizes: pd.DataFrame) -> None:
             "a model without a latent artifact.",
             "Use a CRADLE-VAE, or leave the artifact off.",
         )
-    if not saw_failed_cells(library_sizes):
+    if not (library_sizes["artifact"] == 1).any():
         raise InputError(
             "This run has not learned an artifact.",
             "no training cell that failed quality control: it was trained on passing cells only, "

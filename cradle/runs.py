@@ -224,6 +224,11 @@ class Run:
         return fit_baseline(self.model_name, TrainMeans(pooled.labels, self.genes, pooled.mean))
 
     @property
+    def learned_artifact(self) -> bool:
+        """Whether there is an artifact to switch, and failed training cells that taught it."""
+        return self.spec.artifact and bool(self.perturbations["n_fail_train"].sum())
+
+    @property
     def passing_only(self) -> bool:
         """Whether only QC-passing cells were trained on."""
         return bool(self.config["train_cells"] == "passing")

@@ -18,7 +18,6 @@ from cradle.evaluation.sections import SPLITS, Scoring
 from cradle.evaluation.storage import load_effects, save_effects
 from cradle.evaluation.truth import truth_of
 from cradle.files import write_frame, write_json
-from cradle.generated import saw_failed_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,13 +51,12 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
     else:
         ready, predictor = cells_of_run(run, adata), run.predictor()
         generates = run.spec.generates
-        switches = run.spec.artifact and saw_failed_cells(predictor.library_sizes)
         report = evaluate(
             scoring,
             run.thresholds,
             cells=_observed_cells(ready, run.thresholds),
             generate=_generator(predictor, "off") if generates else None,
-            generate_on=_generator(predictor, "on") if switches else None,
+            generate_on=_generator(predictor, "on") if run.learned_artifact else None,
             twins=_generator(predictor, "twins") if generates else None,
             truth=truth_of(ready),
             population=Population.of(ready),

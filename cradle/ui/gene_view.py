@@ -32,7 +32,7 @@ def gene_violins(choices: Choices, run: Run, perturbation: str, gene: str) -> No
         f"Generate {N_CELLS} cells to compare with", key="gene_cells", bind="query-params",
         help="With the artifact off and, where the run has learned one, on; seed 0.",
     ):  # fmt: skip
-        switch: generation.Switch = "twins" if generation.has_artifact(run) else "off"
+        switch: generation.Switch = "twins" if run.learned_artifact else "off"
         cells = generation.cells(str(run.path), perturbation, N_CELLS, switch, 0, None)
         source = cells.obs["artifact"].astype(str).map(generation.SOURCES)
         parts.append(pd.DataFrame({"source": source.to_numpy(), "value": values(cells, gene)}))

@@ -51,7 +51,7 @@ def ask(run: Run) -> Query | None:
         label = _label(run)
         left, middle, right, last = st.columns([4, 3, 3, 3])
         artifact = left.segmented_control(
-            "Artifact", ["off", "on", "twins"] if generation.has_artifact(run) else ["off"],
+            "Artifact", ["off", "on", "twins"] if run.learned_artifact else ["off"],
             default="off",
             required=True, key="artifact", bind="query-params",
             help=f"{GLOSSARY['artifact']} Off: clean cells. On: flawed ones. {GLOSSARY['twins']}",

@@ -17,15 +17,9 @@ from cradle.ui import store
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from cradle.runs import Run
 
 Switch = Literal["off", "on", "twins"]
 SOURCES = {"off": ARTIFACT_OFF.label, "on": ARTIFACT_ON.label}
-
-
-def has_artifact(run: Run) -> bool:
-    """Whether the run has learned an artifact that can be switched on."""
-    return run.spec.artifact and bool(run.perturbations["n_fail_train"].sum())
 
 
 @st.cache_resource(max_entries=12, show_spinner="Generating cells …")

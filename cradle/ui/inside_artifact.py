@@ -12,7 +12,6 @@ from cradle.plots.latents import vector
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.ui import inside
 from cradle.ui.figures import figure_with_table
-from cradle.ui.generation import has_artifact
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ CHANGED = 0.25  # log2 units, about a fifth
 def artifact(run: Run) -> None:
     """The artifact in latent space, and what it does to genes."""
     st.subheader("What has the model learned as artifact?", help=GLOSSARY["artifact"])
-    if not has_artifact(run):
+    if not run.learned_artifact:
         st.info(why_no_artifact(run), icon=":material/info:")
         return
     path = str(run.path)

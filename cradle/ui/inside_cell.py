@@ -13,7 +13,6 @@ from cradle.data.qc import CRITERIA
 from cradle.plots.latents import before_after, criteria_moves
 from cradle.ui import inside, inside_artifact, quality, store
 from cradle.ui.figures import csv_bytes, figure_with_table, slug
-from cradle.ui.generation import has_artifact
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
@@ -31,7 +30,7 @@ _ALL = "all perturbations"
 def counterfactual(choices: Choices, run: Run) -> None:
     """A table of failed cells to pick from, and the picked one before and after."""
     st.subheader("A failed cell, without its artifact")
-    if not has_artifact(run):
+    if not run.learned_artifact:
         st.info(f"Not possible with this run. {inside_artifact.why_no_artifact(run)}",
                 icon=":material/info:")  # fmt: skip
         return

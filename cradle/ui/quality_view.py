@@ -162,7 +162,7 @@ def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | 
         "Both sides are then measured over the modelled genes.",
     ):  # fmt: skip
         return None
-    switch: generation.Switch = "twins" if generation.has_artifact(run) else "off"
+    switch: generation.Switch = "twins" if run.learned_artifact else "off"
     cells = generation.cells(str(run.path), CONTROL, N_GENERATED, switch, 0, None)
     judged = generation.verdicts(cells, fitted)
     return generation.with_observed(judged, quality.judged_like_generated(choices, CONTROL))

@@ -29,7 +29,6 @@ class Oracle:
     def __init__(self, screen: AnnData, thresholds: object) -> None:
         self.screen, self.thresholds, self.truth = screen, thresholds, truth_of(screen)
         self.failed = screen.obs["qc_fail"].to_numpy(bool)
-        self.library_sizes = pd.DataFrame({"artifact": [0, 1], "library_size": [1e3, 1e3]})
         self.asked = 0
 
     def treatment_effects(self, query: list[str]) -> Effects:
@@ -88,9 +87,10 @@ def run(ready: AnnData, tmp_path: Path) -> SimpleNamespace:
         perturbed_genes=perturbed_genes(flagged.obs["perturbation"][train].astype(str)),
         design=Design.of(flagged.obs["perturbation"][train].astype(str), additive=True),
         passing_only=False,
+        learned_artifact=True,
         thresholds=thresholds,
         split=flagged.obs["split"],
-        spec=SimpleNamespace(generates=True, artifact=True, why_no_cells=""),
+        spec=SimpleNamespace(generates=True, why_no_cells=""),
         metrics=None,
         oracle=oracle,
         cells=flagged,
@@ -136,7 +136,7 @@ def test_observed_failed_cells_fail_as_often_as_themselves(report, run):
         se = np.sqrt(rates["observed"] * (1 - rates["observed"]) / rates["n"])
         assert rates["generated"] == pytest.approx(rates["observed"], abs=4 * se + 1e-9)
     assert max(rates["observed"] for rates in found.values()) > 0.1
-    run.spec.artifact = False
+    run.learned_artifact = False
     assert evaluate_run(run, run.cells)["artifact_on"] is None
 
 
