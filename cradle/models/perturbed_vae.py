@@ -194,11 +194,14 @@ class PerturbedVAE(PerturbationVAE):
     ) -> GaussianExpression:
         """``p(y | z_ν, z_ι)`` over ``(K, n, G)``."""
         _, invariant = self.blocks(state)
-        blocks = torch.cat([self.responsive(state, conditions), invariant], dim=-1)
-        location = self.decoder(self.decoder.lift(blocks))
-        if self.linear_path is not None:
-            location = location + self.linear_path(blocks)
+        location = self.decoded(self.responsive(state, conditions), invariant)
         return GaussianExpression(location, conditions.library_size, self.log_scale)
+
+    def decoded(self, responsive: Tensor, invariant: Tensor) -> Tensor:
+        """``g([z_ν, z_ι])``, the mean of y, ``(K, n, G)``."""
+        blocks = torch.cat([responsive, invariant], dim=-1)
+        location: Tensor = self.decoder(self.decoder.lift(blocks))
+        return location if self.linear_path is None else location + self.linear_path(blocks)
 
     def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
         """KL of a random control cell and the distance to it, each ``(K,)``."""

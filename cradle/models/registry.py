@@ -78,6 +78,11 @@ class ModelSpec:
         return ""
 
     @property
+    def has_blocks(self) -> bool:
+        """Whether its state is an invariant and a responsive block."""
+        return self.path == _PERTURBED
+
+    @property
     def network(self) -> Network | None:
         """Class of the network, imported when it is first asked for."""
         if self.path is None:
