@@ -124,7 +124,7 @@ def probe_dots(table: pd.DataFrame, *, chance: float, title: str) -> go.Figure:
                  "thickness": 1.5},
         hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
     )  # fmt: skip
-    finish(fig, title=title, x="cells told right, balanced over perturbations (%)",
+    finish(fig, title=title, x="cells told right (%)",
            height=200 + 44 * len(table), legend=True)  # fmt: skip
     fig.update_xaxes(range=[0, 105])
     return fig.update_yaxes(showgrid=False, range=[len(table) - 0.2, -0.6])

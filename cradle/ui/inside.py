@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from cradle.ui import embedding, map_numbers, store
+from cradle.ui import embedding, store
 
 if TYPE_CHECKING:
     from cradle.inside import WithoutArtifact
@@ -46,13 +46,6 @@ class Probed(NamedTuple):
     kl: npt.NDArray[np.floating]
 
 
-class BackgroundMap(NamedTuple):
-    """The invariant block on two axes, ``(n_cells, 2)``, and the mixing of its control cells."""
-
-    positions: npt.NDArray[np.float32]
-    mixing: float | None
-
-
 def shifts(run_path: str) -> pd.DataFrame:
     """``cradle.inside_blocks.shift_table`` of a run with blocks."""
     return _shifts(run_path, store.fingerprint(run_path))
@@ -81,8 +74,8 @@ def probe(run_path: str, source: str, block: str) -> dict[str, float]:
     return _probe(run_path, source, block, *hashes)
 
 
-def background_map(run_path: str, source: str) -> BackgroundMap:
-    """t-SNE of the invariant block of the probed cells."""
+def background_map(run_path: str, source: str) -> npt.NDArray[np.float32]:
+    """t-SNE of the invariant block of the probed cells, ``(n_cells, 2)``."""
     return _background_map(run_path, source, store.fingerprint(run_path), store.hash_of(source))
 
 
@@ -162,11 +155,8 @@ def _probe(
 
 
 @st.cache_resource(max_entries=4, show_spinner="Computing the map …", show_time=True)
-def _background_map(run_path: str, source: str, fingerprint: str, data_hash: str) -> BackgroundMap:
-    from cradle.data.schema import CONTROL
-
-    cells, states = _states(run_path, fingerprint, source, data_hash)
-    invariant = states.invariant.astype(np.float32)
-    control = np.where(cells.labels == CONTROL, CONTROL, "perturbed")
-    placed = embedding.positions(invariant, "t-SNE", 0)
-    return BackgroundMap(placed, map_numbers.neighbour_mixing(invariant, control))
+def _background_map(
+    run_path: str, source: str, fingerprint: str, data_hash: str
+) -> npt.NDArray[np.float32]:
+    _, states = _states(run_path, fingerprint, source, data_hash)
+    return embedding.positions(states.invariant.astype(np.float32), "t-SNE", 0)

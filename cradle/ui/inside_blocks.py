@@ -45,7 +45,8 @@ def shifts(run: Run) -> None:
     long = shown.rename_axis("perturbation").reset_index()
     long = long.melt("perturbation", var_name="latent", value_name="shift")
     figure_with_table(
-        mask_map(shown, title="How far each gene moves each responsive latent", kind="shift"),
+        mask_map(shown, title="How far each gene moves each responsive latent", kind="shift",
+                 x="responsive latent (number)"),
         long, f"responsive_shifts_{run.name}",
         alt=f"Map of the shift of {table.shape[1]} latents by {len(table)} genes.",
     )  # fmt: skip
@@ -53,7 +54,7 @@ def shifts(run: Run) -> None:
     st.caption(
         f"Mean of the responsive latents in predicted cells minus that in predicted control cells; "
         f"1 is {_ONE}. What one latent passes on to others is included. {strong} of {len(table)} "
-        "genes move some latent by 1 or more. Rows and columns in the order of the model."
+        "genes move some latent by 1 or more."
     )
 
 
@@ -117,7 +118,7 @@ def graph_words(edges: pd.DataFrame, kept: pd.DataFrame, limit: float) -> str:
     if kept.empty:
         return (
             f"**No edge is as strong as {limit:g}**: the strongest is {largest:.2f}. The model has "
-            "hardly learned that one latent drives another."
+            "hardly learned that one latent drives another. Lower the limit to see weaker edges."
         )
     return (
         f"**{len(kept)} of {len(edges)} possible edges** are at least {limit:g} strong, the "

@@ -26,8 +26,8 @@ BLOCKS = {
     "responsive": "responsive, label given (z_ν)",
     "components": "principal components",
 }
-#: Points above chance from which a block is said to know the perturbation, percent.
-KNOWS = 10.0
+#: A block knows the perturbation when it tells this share of what principal components tell.
+KNOWS = 0.25
 
 
 def background(choices: Choices, run: Run) -> None:
@@ -74,9 +74,10 @@ def _probes(run: Run, source: str, cells: inside.Probed) -> None:
     st.caption(
         f"Logistic regression fitted on half of {len(cells.labels):,} cells of "
         f"{cells.labels.nunique()} perturbations (control included; at most 100 cells of each, "
-        "all splits) and scored on the other half; dot and bar: mean and range of three halvings. "
-        "The network computes z_ν **from the cell and its label**, so that it tells the label is "
-        "no finding; with the label hidden, every cell is declared a control. Principal "
+        "all splits) and scored on the other half, each perturbation counting once; dot and bar: "
+        "mean and range of three halvings. The network computes z_ν **from the cell and its "
+        "label**, so that it tells the label is no finding; with the label hidden, every cell is "
+        "declared a control. Principal "
         "components: as many as both blocks have latents, of the same cells. depth_r2 in the "
         "table: how well the block tells the library size, which a background should."
     )
@@ -115,8 +116,12 @@ def probe_words(table: pd.DataFrame, chance: float, kl: np.ndarray) -> str:
         f"the cells; guessing gives {chance:.0f} %, principal components {top:.0f} %. "
     )
     if used == 0:
-        verdict = "**The block is empty**: it keeps nothing of a cell, so it tells nothing."
-    elif found > chance + KNOWS:
+        verdict = (
+            "**The block is nearly empty**: each of its latents moves by less than its own noise, "
+            "so the background of a cell is lost, and what a straight line still finds plays no "
+            "part in predicted cells."
+        )
+    elif found - chance > KNOWS * (top - chance):
         verdict = "**The background is not free of the perturbation.**"
     else:
         verdict = "The background is nearly free of the perturbation."
@@ -131,26 +136,23 @@ def _map(run: Run, source: str, cells: inside.Probed) -> None:
         "Colour the map by", ("perturbation", "perturbed or not", "library size"),
         default="perturbation", required=True, key="background_colour", bind="query-params",
     )  # fmt: skip
-    drawn = inside.background_map(str(run.path), source)
-    points = map_points(cells, drawn.positions, str(by))
+    positions = inside.background_map(str(run.path), source)
+    points = map_points(cells, positions, str(by))
     fig = cell_map(
-        points, title=f"t-SNE of the invariant block, {len(points):,} cells",
+        points, title="Map of the invariant block",
         axes=("t-SNE 1", "t-SNE 2"), color="color", numeric=by == "library size",
         unit="log10 counts",
     )  # fmt: skip
-    fig.update_layout(dragmode=False)
+    # on a phone the names take many rows
+    fig.update_layout(dragmode=False, legend={"y": -0.1, "yanchor": "top"})
     figure_with_table(
         fig, points.drop(columns="row"), f"invariant_map_{run.name}",
         alt=f"Map of the invariant block of {len(points)} cells, coloured by {by}.",
     )  # fmt: skip
-    mixing = "" if drawn.mixing is None else (
-        f" A number that is evidence: mixing of control and perturbed cells **{drawn.mixing:.2f}** "
-        "(15 nearest neighbours in the invariant block; 1 mixed at random, 0 apart)."
-    )  # fmt: skip
     st.caption(
-        "Posterior means of all invariant latents of the probed cells → t-SNE (perplexity 30, "
-        "seed 0). Where the background is free of the perturbation the colours lie mixed. "
-        f"**Distances and sizes on this map are not evidence.**{mixing}"
+        f"Posterior means of all invariant latents of the {len(points):,} probed cells → t-SNE "
+        "(perplexity 30, seed 0). Where the background is free of the perturbation the colours lie "
+        "mixed. **Distances and sizes on this map are not evidence**; the probe above is."
     )
 
 
