@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import study, zero_shot
@@ -83,3 +84,10 @@ def test_the_five_pairs_of_norman_are_scored(real_data, monkeypatch):
     left = {label for label in labels if "+" not in label}
     scored = {p for p in fold.test_combinations if set(p.split("+")) <= left}
     assert scored == set(study.NORMAN_PAIRS)
+
+
+def test_committed_rows_hold_the_scores_of_the_paper():
+    table = study.read_table("norman_subset_zero_shot")
+    own = table[(table["model"] == "perturbed_vae") & (table["split"] == "test")]
+    assert {"cell_rmse", "profile_r2", "variance_ratio", "pearson_delta"} <= set(own["metric"])
+    assert pd.api.types.is_float_dtype(table["value"])
