@@ -1,30 +1,45 @@
-"""PerturbedVAE on cells of its own generative model, whose causes are known.
+"""PerturbedVAE on cells of its own generative model: does alignment free the background?
 
     python -m benchmarks.causal_simulation
+    python -m benchmarks.causal_simulation --tries "matched KL;linear" --seeds 2,3
 
 Draws screens in which a few responsive latents follow a linear structural model, each perturbation
 shifts one of them, and a larger invariant background moves most of the expression. Fits the model
-on control and single perturbations with several weights α of the alignment, without structure, and
-with d_ν ≥ d_ι, and writes what each recovers on cells and pairs that it never saw to
-``assets/benchmarks/causal_simulation/table.csv``. Probes and regressions are fitted on one half of
-the unseen cells and scored on the other.
+on control and single perturbations without alignment, with each cell aligned to a random control
+cell as in the paper, and with the means of perturbations aligned instead (``ALIGNMENTS``), each
+under several circumstances (``TRIES``), and writes what each recovers on cells and pairs that it
+never saw to ``assets/benchmarks/causal_simulation/table.csv``. Probes and regressions are fitted on
+one half of the unseen cells and scored on the other. A fit whose rows are there is not repeated.
 """
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.sparse as sp
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
 
-from benchmarks.study import TABLES
+from benchmarks.causal_world import (
+    GENES,
+    LIBRARY_SIZE,
+    N_GENES,
+    N_INVARIANT,
+    N_RESPONSIVE,
+    NOISE,
+    PAIRS,
+    TRAINED,
+    FloatArray,
+    Sample,
+    World,
+    sample,
+)
+from benchmarks.study import TABLES, listed
 from cradle.batches import CellBatch, Conditions
 from cradle.data.dosage import Design
 from cradle.data.loading import CellDataset, Cells
@@ -35,132 +50,32 @@ from cradle.models.perturbed_vae import PerturbedVAE
 from cradle.models.registry import model_spec
 from cradle.training import PerturbationTraining
 
-GENES = ("A", "B", "C", "D", "E")
-TRAINED = ("control", *GENES)
-PAIRS = tuple(f"{a}+{b}" for a, b in itertools.combinations(GENES, 2))
-N_RESPONSIVE, N_INVARIANT, N_GENES = len(GENES), 10, 60
-LIBRARY_SIZE = 1e4
 SETTINGS = {
     "n_responsive": N_RESPONSIVE, "n_invariant": N_INVARIANT, "n_hidden": 64, "batch_size": 128,
     "learning_rate": 2e-3, "weight_average": 0.0, "kl_free_epochs": 10, "kl_warmup_epochs": 20,
 }  # fmt: skip
 N_EPOCHS, STEPS_PER_EPOCH = 50, 20
 SEEDS = (0, 1)
-FloatArray = npt.NDArray[np.float64]
+FILE = TABLES / "causal_simulation" / "table.csv"
 
 
-@dataclass(frozen=True)
-class World:
-    """``z_ν = B z_ι + L z_ν + μ(u) + n``, ``y = 6 + g(z_ν, z_ι) + noise``, ln(1 + 1e4·x/ℓ) units.
-
-    Parameters
-    ----------
-    edges
-        L, strictly lower triangular, ``(d_ν, d_ν)``.
-    inputs
-        B, ``(d_ν, d_ι)``.
-    shift
-        μ of each perturbed gene, one latent each, ``(T, d_ν)``.
-    responsive, invariant
-        Genes moved by each latent, ``(d, G)``.
-    """
-
-    edges: Tensor
-    inputs: Tensor
-    shift: Tensor
-    responsive: Tensor
-    invariant: Tensor
-
-    @classmethod
-    def drawn(cls, seed: int) -> World:
-        """A world of this seed."""
-        generator = torch.Generator().manual_seed(seed)
-
-        def normal(*size: int) -> Tensor:
-            return torch.randn(size, generator=generator)
-
-        def sparse(share: float, *size: int) -> Tensor:
-            return (torch.rand(size, generator=generator) < share).float()
-
-        sign = normal(N_RESPONSIVE).sign()
-        return cls(
-            (0.8 * normal(N_RESPONSIVE, N_RESPONSIVE).sign()).tril(-1)
-            * sparse(0.5, N_RESPONSIVE, N_RESPONSIVE),
-            0.3 * normal(N_RESPONSIVE, N_INVARIANT) * sparse(0.3, N_RESPONSIVE, N_INVARIANT),
-            torch.diag(2.5 * sign),
-            0.25 * normal(N_RESPONSIVE, N_GENES) * sparse(0.3, N_RESPONSIVE, N_GENES),
-            0.3 * normal(N_INVARIANT, N_GENES),
-        )
-
-    def latents(
-        self, dosage: Tensor, generator: torch.Generator, background: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """z_ν ``(n, d_ν)`` and z_ι ``(n, d_ι)`` of cells with this dosage ``(n, T)``."""
-        n = len(dosage)
-        noise = 0.5 * torch.randn((n, N_RESPONSIVE), generator=generator)
-        invariant = torch.randn((n, N_INVARIANT), generator=generator)
-        invariant = invariant if background is None else background
-        driven = dosage @ self.shift + invariant @ self.inputs.T + noise
-        identity = torch.eye(N_RESPONSIVE)
-        return torch.linalg.solve(identity - self.edges, driven.T).T, invariant
-
-    def expression(self, responsive: Tensor, invariant: Tensor) -> Tensor:
-        """Mean of y, ``(n, G)``; mildly non-linear in each block's sum."""
-        state = responsive @ self.responsive + invariant @ self.invariant
-        return 6 + torch.where(state > 0, state, 0.7 * state)
-
-    def effect(self, label: str, n: int = 20_000) -> FloatArray:
-        """Change of the mean against control, log2 units, ``(G,)``; the background is shared."""
-        found = []
-        for name in (label, "control"):
-            generator = torch.Generator().manual_seed(99)
-            dosage = torch.from_numpy(Design(GENES).rows([name])).expand(n, -1)
-            found.append(self.expression(*self.latents(dosage, generator)).mean(0))
-        return np.asarray((found[0] - found[1]).double().numpy() / np.log(2.0))
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Cells with their true latents."""
-
-    cells: Cells
-    responsive: FloatArray
-    invariant: FloatArray
-
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Code of each cell's perturbation, 0 for control."""
-        return self.cells.label
-
-
-def sample(world: World, n: int, seed: int) -> Sample:
-    """Cells of control (four in nine) and of the single perturbations."""
-    generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-    weights = np.array([4.0, *[1.0] * len(GENES)])
-    code = rng.choice(len(TRAINED), n, p=weights / weights.sum())
-    dosage = torch.from_numpy(Design(GENES).rows(TRAINED))
-    responsive, invariant = world.latents(dosage[torch.from_numpy(code)], generator)
-    mean = world.expression(responsive, invariant)
-    y = (mean + 0.2 * torch.randn(mean.shape, generator=generator)).clamp_min(0.0)
-    # the model sees ln(1 + 1e4·x/ℓ) alone, so x need not be whole
-    counts = torch.expm1(y) * (LIBRARY_SIZE / 1e4)
-    size = np.full(n, LIBRARY_SIZE, np.float32)
-    cells = Cells(sp.csr_matrix(counts.numpy()), code, np.zeros(n, np.float32), size, dosage)
-    return Sample(cells, responsive.double().numpy(), invariant.double().numpy())
-
-
-def learned(name: str, cells: Cells, settings: dict[str, Any], seed: int = 0) -> PerturbedVAE:
+def learned(
+    name: str, cells: Cells, settings: dict[str, Any], seed: int = 0, n_epochs: int = N_EPOCHS
+) -> PerturbedVAE:
     """A row of the registry, fitted by its objective with its warm-up, at a falling rate."""
-    config: VAEConfig = model_spec(name).config({**SETTINGS, **settings})
+    spec = model_spec(name)
+    config: VAEConfig = spec.config({**SETTINGS, **settings})
     torch.manual_seed(seed)
-    model = PerturbedVAE(cells.shape(), config)
+    assert spec.network is not None
+    model = spec.network(cells.shape(), config)
+    assert isinstance(model, PerturbedVAE)
     module, data = PerturbationTraining(model, config, len(cells)), CellDataset(cells)
     controls = data.controls(4096, seed)
     assert controls is not None
     model.meet_controls(controls)
     optimizer, rng = module.configure_optimizers(), np.random.default_rng(seed)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, N_EPOCHS)
-    for epoch in range(N_EPOCHS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
+    for epoch in range(n_epochs):
         model.start_epoch(epoch)
         for _ in range(STEPS_PER_EPOCH):
             loss = module.objective(data[rng.choice(len(cells), config.batch_size)]).loss
@@ -259,30 +174,75 @@ def _r2(found: FloatArray, true: FloatArray) -> float:
 
 
 #: Name in the table -> row of the registry and settings.
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "alpha=0": ("perturbed_vae_no_alignment", {}),
-    "alpha=0.05": ("perturbed_vae", {}),
-    "alpha=0.005": ("perturbed_vae", {"alignment_weight": 0.005}),
-    "alpha=0.5": ("perturbed_vae", {"alignment_weight": 0.5}),
-    "no structure": ("perturbed_vae_no_structure", {}),
-    "d_nu=10, d_iota=5": ("perturbed_vae", {"n_responsive": 10, "n_invariant": 5}),
+ALIGNMENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("perturbed_vae_no_alignment", {}),
+    "cells, 0.005": ("perturbed_vae", {"alignment_weight": 0.005}),
+    "cells, 0.05": ("perturbed_vae", {}),
+    "means, 0.05": ("perturbed_vae_mean_alignment", {}),
+    "means, 0.5": ("perturbed_vae_mean_alignment", {"alignment_weight": 0.5}),
 }
 
 
+@dataclass(frozen=True)
+class Try:
+    """Circumstances under which alignment is tried: the world, the length, further settings."""
+
+    world: Callable[[World], World] = field(default=lambda world: world)
+    n_epochs: int = 100
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def _beta(beta: float, **further: Any) -> dict[str, Any]:
+    return {"responsive_kl_weight": beta, "invariant_kl_weight": beta, **further}
+
+
+#: β at which β·G is the variance of the noise: the objective is then the evidence lower bound of
+#: a likelihood with the true spread. β = 0.01 weighs the KLs fifteen times as much.
+_MATCHED = _beta(NOISE**2 / N_GENES)
+TRIES: dict[str, Try] = {
+    "defaults": Try(n_epochs=50),
+    "longer": Try(n_epochs=200),
+    "matched KL": Try(settings=_MATCHED),
+    "no warm-up": Try(settings={**_MATCHED, "kl_free_epochs": 0, "kl_warmup_epochs": 1}),
+    "dominant": Try(World.dominant, settings=_MATCHED),
+    "linear": Try(World.linear, settings=_MATCHED),
+    "apart": Try(World.apart, settings=_MATCHED),
+    "no structure": Try(settings={**_MATCHED, "causal_structure": False}),
+    "d_nu=10, d_iota=20": Try(settings={**_MATCHED, "n_responsive": 10, "n_invariant": 20}),
+    "d_nu=10, d_iota=5": Try(settings={**_MATCHED, "n_responsive": 10, "n_invariant": 5}),
+}
+
+
+def carried_out(circumstances: Try, alignment: str, seed: int) -> dict[str, float]:
+    """What one fit recovers."""
+    world = circumstances.world(World.drawn(seed))
+    train, unseen = sample(world, 3000, seed), sample(world, 2000, 1000 + seed)
+    name, settings = ALIGNMENTS[alignment]
+    both = {**circumstances.settings, **settings}
+    model = learned(name, train.cells, both, seed, circumstances.n_epochs)
+    return recovery(world, model, unseen)
+
+
 def main() -> None:
-    """Fit every variant on each world and write the table."""
-    rows = []
-    for seed in SEEDS:
-        world = World.drawn(seed)
-        train, unseen = sample(world, 3000, seed), sample(world, 2000, 1000 + seed)
-        for variant, (name, settings) in VARIANTS.items():
-            found = recovery(world, learned(name, train.cells, settings, seed), unseen)
-            rows += [
-                {"variant": variant, "seed": seed, "metric": metric, "value": round(value, 4)}
-                for metric, value in found.items()
-            ]
-            print(seed, variant, {k: round(v, 3) for k, v in found.items()}, flush=True)
-    write_frame(TABLES / "causal_simulation" / "table.csv", pd.DataFrame(rows))
+    """Fit what the table lacks."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.causal_simulation")
+    parser.add_argument("--tries", type=lambda text: text.split(";"), default=list(TRIES))
+    parser.add_argument("--alignments", type=lambda text: text.split(";"), default=list(ALIGNMENTS))
+    parser.add_argument("--seeds", type=listed(int), default=SEEDS)
+    given = parser.parse_args()
+    columns = ["try", "alignment", "seed"]
+    table = pd.read_csv(FILE) if FILE.is_file() else pd.DataFrame(columns=columns)
+    for seed in given.seeds:
+        for name in given.tries:
+            for alignment in given.alignments:
+                if (table[columns] == [name, alignment, seed]).all(axis=1).any():
+                    continue
+                found = carried_out(TRIES[name], alignment, seed)
+                rows = [(name, alignment, seed, k, round(v, 4)) for k, v in found.items()]
+                fresh = pd.DataFrame(rows, columns=[*columns, "metric", "value"])
+                table = pd.concat([table, fresh], ignore_index=True)
+                write_frame(FILE, table)
+                print(name, alignment, seed, {k: round(v, 3) for k, v in found.items()}, flush=True)
 
 
 if __name__ == "__main__":

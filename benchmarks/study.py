@@ -31,6 +31,7 @@ from cradle.files import write_frame, write_text
 
 if TYPE_CHECKING:
     from cradle.benchmark.plan import Fold, RunPlan
+    from cradle.benchmark.sweep import Further
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = ROOT / "assets" / "benchmarks"
@@ -49,13 +50,14 @@ class Study:
     source
         Catalogue name; or simulated anew for each seed, which then splits it too.
     held_out
-        ``drawn`` by the seed of the split, the five ``pairs``, or a ``rotation`` over every pair.
+        ``drawn`` by the seed of the split, the five ``pairs``, a ``rotation`` over every pair, or
+        ``all`` combinations at once.
     seeds, sizes
         Unless others are given.
     """
 
     source: str
-    held_out: Literal["drawn", "pairs", "rotation"] = "drawn"
+    held_out: Literal["drawn", "pairs", "rotation", "all"] = "drawn"
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     sizes: dict[str, int] = field(default_factory=dict)
 
@@ -75,6 +77,9 @@ STUDIES = {
     "norman_subset": Study("norman_subset", "pairs"),
     "norman_subset_rotation": Study("norman_subset", "rotation"),
     "papalexi": Study("papalexi"),
+    # those of ``benchmarks.zero_shot``, which adds scores of its own
+    "norman_subset_zero_shot": Study("norman_subset", "all"),
+    "simulated_zero_shot": Study("simulated", "all"),
 }
 
 
@@ -89,14 +94,20 @@ def default_models() -> tuple[str, ...]:
 def folds_of(study: Study, labels: set[str]) -> tuple[Fold, ...]:
     """What is held out, together or in turn."""
     from cradle.benchmark.plan import Fold, rotation
+    from cradle.data.dosage import genes_of
 
     if study.held_out == "rotation":
         return rotation(labels)
+    if study.held_out == "all":
+        return (Fold("0", tuple(sorted(label for label in labels if len(genes_of(label)) > 1))),)
     return (Fold("0", NORMAN_PAIRS if study.held_out == "pairs" else None),)
 
 
-def carry_out(arguments: argparse.Namespace) -> pd.DataFrame:
-    """Fit what is missing from the table, dataset by dataset; returns the whole table."""
+def carry_out(arguments: argparse.Namespace, further: Further | None = None) -> pd.DataFrame:
+    """Fit what is missing from the table, dataset by dataset; returns the whole table.
+
+    ``further`` scores each run in further ways.
+    """
     from cradle.benchmark.plan import plan_runs
     from cradle.benchmark.sweep import Sweep, run_sweep, write_tables
     from cradle.data.sources import load
@@ -118,7 +129,7 @@ def carry_out(arguments: argparse.Namespace) -> pd.DataFrame:
             settings=dict(arguments.set),
             epochs=arguments.epochs,
         )
-        sweep = Sweep(name, data, missing(plans, table), folder)
+        sweep = Sweep(name, data, missing(plans, table), folder, further=further)
         run_sweep(sweep, adata, lambda line: print(line, file=sys.stderr, flush=True))
         table = add(name, table, write_tables(sweep))
     return table
@@ -163,19 +174,21 @@ def add(name: str, table: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     table = combined([table, fresh])
     if len(table):
         write_frame(TABLES / name / "table.csv", table)
-        text = as_markdown(table, f"python -m benchmarks.study {name}")
+        maker = "zero_shot --studies" if name.endswith("_zero_shot") else "study"
+        text = as_markdown(table, f"python -m benchmarks.{maker} {name}")
         write_text(TABLES / name / "table.md", text)
     return table
 
 
-def parser() -> argparse.ArgumentParser:
-    """Command line; see the top of the file."""
+def parser(*, some: bool = False) -> argparse.ArgumentParser:
+    """Command line; see the top of the file. ``some``: without the study, to be told otherwise."""
     found = argparse.ArgumentParser(
         prog="python -m benchmarks.study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("study", choices=STUDIES)
+    if not some:
+        found.add_argument("study", choices=STUDIES)
     found.add_argument("--name", help="folder of the table (default: the study)")
     found.add_argument("--models", type=listed(str))
     found.add_argument("--seeds", type=listed(int))

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import pandas as pd
 
 import cradle
 from cradle.benchmark.plan import RunPlan
-from cradle.benchmark.scores import SCORES, score_rows
+from cradle.benchmark.scores import COLUMNS, SCORES, Row, score_rows
 from cradle.benchmark.tables import as_markdown, combined
 from cradle.data.sources import data_hash
 from cradle.errors import InputError
@@ -38,6 +38,7 @@ LOCK = ".lock"
 
 State = Literal["done", "incomplete", "absent"]
 Say = Callable[[str], None]
+Further = Callable[[Run, "AnnData"], Iterable[Row]]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Sweep:
         Options of ``fit`` that say how to read the file.
     command
         How it was called, for the record.
+    further
+        Rows beside those of every benchmark, of a finished run and its dataset.
     """
 
     dataset: str
@@ -76,6 +79,7 @@ class Sweep:
     out: Path
     reading: tuple[str, ...] = ()
     command: str = ""
+    further: Further | None = None
 
     def path(self, plan: RunPlan) -> Path:
         """Run directory."""
@@ -226,7 +230,11 @@ def _scored(sweep: Sweep, outcome: Outcome, adata: AnnData) -> Outcome:
         return outcome
     record: dict[str, Any] = read_json(outcome.path / RECORD)
     try:
-        rows = score_rows(Run.load(outcome.path), adata, record)
+        run = Run.load(outcome.path)
+        rows = score_rows(run, adata, record)
+        if sweep.further is not None:
+            more = pd.DataFrame(sweep.further(run, adata), columns=COLUMNS)
+            rows = pd.concat([rows, more.astype({"value": float})], ignore_index=True)
     except Exception as error:  # one run that cannot be read must not end the others
         message = f"not scored: {type(error).__name__}: {error}"
         write_json(outcome.path / RECORD, {**record, "failed": message})

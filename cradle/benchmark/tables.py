@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from cradle.evaluation.field_metrics import FIELD_METRICS
 from cradle.evaluation.metrics import METRICS
+from cradle.evaluation.published import published
+from cradle.evaluation.unpaired import UNPAIRED_METRICS, VARIANCE
 from cradle.models.baselines import BASELINES
 from cradle.models.registry import MODELS
 
@@ -26,6 +28,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
         *("qcpr", "energy_distance", "energy_distance_passing"),
         *("mmd", "mmd_passing"),
     ),
+    "Unpaired cells and mean profiles (Jiang 2026)": (*UNPAIRED_METRICS, VARIANCE),
 }
 TRUTH = (
     "effect_correlation_seen",
@@ -35,6 +38,7 @@ TRUTH = (
 COST = ("seconds", "wall_seconds", "peak_mb")
 TITLES = {"test": "held-out (test)", "val": "validation cells", "all": "all cells"}
 LABELS = {
+    VARIANCE: "variance of drawn cells / observed (1 is right)",
     "effect_correlation_seen": "true effects, seen ↑",
     "effect_correlation_heldout": "true effects, held out ↑",
     "artifact_correlation": "true artifact ↑",
@@ -80,6 +84,7 @@ def as_markdown(
         for split in ("test", "val"):
             for title, metrics in BLOCKS.items():
                 parts += _block(f"{title}: {TITLES[split]}", own[own["split"] == split], metrics)
+        parts += _beside_published(own[own["split"] == "test"], float(mad))  # type: ignore[arg-type]
         everywhere = own[own["split"] == "all"]
         parts += _block("Agreement with the simulated truth", everywhere, TRUTH)
         parts += _block("Cost of a fit", everywhere, COST)
@@ -108,6 +113,29 @@ def _block(title: str, rows: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
     return [f"### {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
 
 
+def _beside_published(rows: pd.DataFrame, mad: float) -> list[str]:
+    """Ours and what the papers print, of their own data, splits and preprocessing."""
+    lines = []
+    known = [*METRICS, *FIELD_METRICS, *UNPAIRED_METRICS]
+    for (dataset, metric), own in rows.groupby(["dataset", "metric"]):
+        if metric not in known:
+            continue
+        for printed in published(str(dataset), str(metric), mad).to_dict("records"):
+            ours = own[own["model"] == printed["model"]]
+            per_seed = ours.groupby("seed")["value"].mean()
+            lines.append([str(dataset), _name(str(printed["model"])), _heading(str(metric)),
+                          _value(per_seed), f"{printed['published']:.4g}",
+                          str(printed["published_source"])])  # fmt: skip
+    if not lines:
+        return []
+    head = ["dataset", "model", "score", "here", "published", "published in"]
+    table = [head, ["---", "---", "---", "---:", "---:", "---"], *lines]
+    return [
+        "### Published values, of the papers' own data, splits and preprocessing",
+        "\n".join(f"| {' | '.join(line)} |" for line in table),
+    ]
+
+
 def _order(group: tuple[str, str]) -> tuple[int, int, str, str]:
     """Models first, then the floor, then what no model is."""
     model, cells = group
@@ -123,7 +151,7 @@ def _name(model: str) -> str:
 
 
 def _heading(metric: str) -> str:
-    known = {**METRICS, **FIELD_METRICS}.get(metric)
+    known = {**METRICS, **FIELD_METRICS, **UNPAIRED_METRICS}.get(metric)
     if known is None:
         return LABELS[metric]
     return f"{known.label} {'↑' if known.higher_is_better else '↓'}"

@@ -12,6 +12,7 @@ import pandas as pd
 from cradle.errors import InputError
 from cradle.evaluation.field_metrics import FIELD_METRICS
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
+from cradle.evaluation.unpaired import UNPAIRED_METRICS, VARIANCE
 from cradle.models.baselines import BASELINES
 
 KEYS = ("dataset", "fold", "model", "train_cells", "seed", "qc_mad", "split", "metric")
@@ -40,6 +41,9 @@ class Described(NamedTuple):
 
 
 _OTHERS = {
+    VARIANCE: Described(
+        "Variance of drawn cells", None, "of the observed variance", "1 is right, more is too "
+        "much, near 0 is collapse: one cell drawn over and over."),
     "seconds": Described("Training time", False, "seconds", "Wall time of one fit."),
     "peak_mb": Described("Peak memory", False, "MB", "Largest resident memory of one fit."),
     "effect_correlation_seen": Described("ρ with the truth, seen", True, "correlation"),
@@ -52,7 +56,7 @@ _OTHERS = {
 
 def describe(metric: str) -> Described:
     """Label, direction and unit of a metric; an unknown one keeps its name and no direction."""
-    if (known := {**METRICS, **FIELD_METRICS}.get(metric)) is not None:
+    if (known := {**METRICS, **FIELD_METRICS, **UNPAIRED_METRICS}.get(metric)) is not None:
         return Described(known.label, known.higher_is_better, known.unit, known.explanation)
     if metric in _OTHERS:
         return _OTHERS[metric]
@@ -73,6 +77,7 @@ def order(metrics: set[str]) -> list[str]:
         *EFFECT_METRICS,
         *sorted(m for m in metrics if m.startswith("qcpr")),
         *FIELD_METRICS,
+        *UNPAIRED_METRICS,
         *_OTHERS,
     ]
     first = [m for m in dict.fromkeys(known) if m in metrics]

@@ -69,7 +69,11 @@ class Space:
 
     def place(self, adata: AnnData) -> FloatArray:
         """Coordinates of cells, (n_cells, n_dimensions), in ln units."""
-        return np.asarray(_expression(adata) @ self.axes - self.centre)
+        return self.locate(_expression(adata))
+
+    def locate(self, expression: Any) -> FloatArray:
+        """Coordinates of cells of expression ln(1 + 1e4·x/library size), (n_cells, n_genes)."""
+        return np.asarray(expression @ self.axes - self.centre)
 
 
 @dataclass(frozen=True)

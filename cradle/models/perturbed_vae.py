@@ -194,11 +194,14 @@ class PerturbedVAE(PerturbationVAE):
     ) -> GaussianExpression:
         """``p(y | z_ν, z_ι)`` over ``(K, n, G)``."""
         _, invariant = self.blocks(state)
-        blocks = torch.cat([self.responsive(state, conditions), invariant], dim=-1)
-        location = self.decoder(self.decoder.lift(blocks))
-        if self.linear_path is not None:
-            location = location + self.linear_path(blocks)
+        location = self.decoded(self.responsive(state, conditions), invariant)
         return GaussianExpression(location, conditions.library_size, self.log_scale)
+
+    def decoded(self, responsive: Tensor, invariant: Tensor) -> Tensor:
+        """``g([z_ν, z_ι])``, the mean of y, ``(K, n, G)``."""
+        blocks = torch.cat([responsive, invariant], dim=-1)
+        location: Tensor = self.decoder(self.decoder.lift(blocks))
+        return location if self.linear_path is None else location + self.linear_path(blocks)
 
     def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
         """KL of a random control cell and the distance to it, each ``(K,)``."""
@@ -213,10 +216,15 @@ class PerturbedVAE(PerturbationVAE):
         kl = self.kl_weight("invariant") * kl_divergence(control, prior).sum(-1).mean()
         found = {"kl_invariant_of_control": kl.expand(n_particles)}
         if self.config.alignment_weight:
-            distance = (self.invariant_posterior(lifted).loc - control.loc).square().mean(-1)
-            alignment = self.n_genes * self.config.alignment_weight * distance.mean()
+            away = self.invariant_posterior(lifted).loc - control.loc
+            weight = self.n_genes * self.config.alignment_weight
+            alignment = weight * self.misalignment(away, batch.conditions.dosage)
             found["alignment"] = alignment.expand(n_particles)
         return found
+
+    def misalignment(self, away: Tensor, dosage: Tensor) -> Tensor:
+        """Mean square of ``μ_ι(cell) − μ_ι(control)`` ``(n, d_ι)``, a scalar."""
+        return away.square().mean()
 
     def kl_weight(self, name: str) -> float:
         """β of the block times the number of genes, times the warm-up while training."""
@@ -246,6 +254,31 @@ class PerturbedVAE(PerturbationVAE):
         posterior = self.invariant_posterior(lifted)
         self.control_location.copy_(posterior.loc)
         self.control_scale.copy_(posterior.scale)
+
+
+class MeanAlignedPerturbedVAE(PerturbedVAE):
+    """PerturbedVAE that aligns the mean of z_ι of a perturbation, not each cell, with control.
+
+    The control cell that a cell is compared with is a random one, of another background, so
+    ``E‖μ_ι(cell) − μ_ι(control)‖² = ‖E μ_ι(cell) − E μ_ι(control)‖² + Var + Var``: beside the
+    distance between the groups the term of the paper weighs the spread of z_ι itself, which is
+    the background that the block should keep. Here only the first part is left.
+    """
+
+    def misalignment(self, away: Tensor, dosage: Tensor) -> Tensor:
+        """``‖E away‖²/d_ι`` of each perturbation, weighed by its cells; without bias.
+
+        ``Σ_{i≠j} away_i·away_j / (n(n−1))`` over the n cells of a perturbation in the batch has
+        that expectation, since the controls of two cells are independent. The control, whose
+        distance is zero, and perturbations with one cell count zero.
+        """
+        labels, code = dosage.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+        n = torch.zeros(len(labels)).index_add(0, code, torch.ones(len(code)))
+        total = torch.zeros(len(labels), away.shape[-1]).index_add(0, code, away)
+        squares = torch.zeros(len(labels)).index_add(0, code, away.square().sum(-1))
+        pairs = (total.square().sum(-1) - squares) / (n - 1).clamp_min(1)
+        counted = (n > 1) & (labels != 0).any(dim=1)
+        return pairs[counted].sum() / away.numel()
 
 
 def _normal(parameters: Tensor) -> Normal:

@@ -78,6 +78,11 @@ class ModelSpec:
         return ""
 
     @property
+    def has_blocks(self) -> bool:
+        """Whether its state is an invariant and a responsive block."""
+        return self.path in (_PERTURBED, _MEAN_ALIGNED)
+
+    @property
     def network(self) -> Network | None:
         """Class of the network, imported when it is first asked for."""
         if self.path is None:
@@ -129,6 +134,7 @@ _REFERENCE = {
 }
 
 _PERTURBED = "perturbed_vae.PerturbedVAE"
+_MEAN_ALIGNED = "perturbed_vae.MeanAlignedPerturbedVAE"
 #: Those of the paper; see PerturbedVAE.
 _PERTURBED_SETTINGS = {
     "n_hidden": 256,
@@ -222,6 +228,15 @@ _ROWS = (
         _PERTURBED,
         "PerturbedVAE whose invariant block is not aligned with control cells (α = 0).",
         {**_PERTURBED_SETTINGS, "alignment_weight": 0.0},
+        space="expression",
+    ),
+    ModelSpec(
+        "perturbed_vae_mean_alignment",
+        "PerturbedVAE, means aligned",
+        _MEAN_ALIGNED,
+        "PerturbedVAE that aligns the mean of the invariant block of each perturbation with "
+        "control, not each cell with a random control cell.",
+        _PERTURBED_SETTINGS,
         space="expression",
     ),
     ModelSpec(

@@ -14,7 +14,7 @@ MAX_NAMED = 60  # rows that have room for their name
 
 
 def mask_map(
-    table: pd.DataFrame, *, title: str, kind: Literal["probability", "shift"]
+    table: pd.DataFrame, *, title: str, kind: Literal["probability", "shift"], x: str = ""
 ) -> go.Figure:
     """Perturbed genes by latents.
 
@@ -26,6 +26,8 @@ def mask_map(
         Title of the figure.
     kind
         What the values are: probabilities that the mask is on, or shifts in latent units.
+    x
+        Title of the axis of latents whose numbers are to be read; by default they are not.
     """
     values = table.to_numpy(float)
     if kind == "probability":
@@ -36,7 +38,8 @@ def mask_map(
     else:
         end = max(float(np.abs(values).max(initial=0.0)), 1e-6)
         look = {"colorscale": DIVERGING, "zmin": -end, "zmax": end}
-        bar, words = {}, "shift %{z:+.2f} latent units"
+        bar = {"title": {"text": "latent units", "side": "right"}}
+        words = "shift %{z:+.2f} latent units"
     names = [str(latent) for latent in table.columns]
     fig = go.Figure(
         go.Heatmap(
@@ -45,10 +48,12 @@ def mask_map(
         )
     )  # fmt: skip
     row = 17 if len(table) <= MAX_NAMED else max(3, 1000 // len(table))
-    finish(fig, title=title, x=f"{len(names)} latents, alike ones side by side",
+    finish(fig, title=title, x=x or f"{len(names)} latents, alike ones side by side",
            height=130 + row * max(len(table), 6))  # fmt: skip
     # a latent's number is a category, and means nothing; too many to be read
-    fig.update_xaxes(type="category", showgrid=False, showticklabels=False)
+    read = bool(x) and len(names) <= MAX_NAMED
+    fig.update_xaxes(type="category", showgrid=False, showticklabels=read, tickangle=0,
+                     dtick=1 if read else None, tickfont={"size": 9})  # fmt: skip
     fig.update_yaxes(autorange="reversed", showgrid=False, dtick=1, tickfont={"size": 11},
                      showticklabels=len(table) <= MAX_NAMED)  # fmt: skip
     return fig

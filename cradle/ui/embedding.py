@@ -110,9 +110,9 @@ def computed(request: MapRequest) -> map_store.Stored:
     components = _principal_components(adata.X, request.seed)
     source = adata.obs["source"].astype(str).to_numpy()
     pair = np.isin(source, ["observed", "artifact off"])
-    positions = _positions(components, request.method, request.seed)
+    placed = positions(components, request.method, request.seed)
     mixing = neighbour_mixing(components[pair], source[pair])
-    return map_store.Stored(adata.obs.reset_index(drop=True), positions, mixing)
+    return map_store.Stored(adata.obs.reset_index(drop=True), placed, mixing)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading and generating the cells …")
@@ -219,9 +219,10 @@ def _principal_components(x: sp.csr_matrix, seed: int) -> npt.NDArray[np.float32
     return np.asarray(fitted, np.float32)
 
 
-def _positions(
+def positions(
     components: npt.NDArray[np.float32], method: Method, seed: int
 ) -> npt.NDArray[np.float32]:
+    """Cells on two axes, ``(n_cells, 2)``, from their principal components or latents."""
     if method == "PCA":
         return components[:, :2]
     if method == "t-SNE":

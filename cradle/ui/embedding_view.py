@@ -203,7 +203,7 @@ def points_of(drawn: CellMap, by: str, gene: str | None) -> pd.DataFrame:
     elif by in CRITERIA:
         color = obs[by]
     else:
-        color = _few(safe_labels(obs[by].astype(str)))
+        color = few(safe_labels(obs[by].astype(str)))
     return pd.DataFrame(
         {"x": drawn.positions[:, 0], "y": drawn.positions[:, 1], "row": range(len(obs)),
          "label": safe_labels(label) + ", " + obs["source"].astype(str),
@@ -215,7 +215,8 @@ def _column(request: MapRequest, gene: str) -> np.ndarray:
     return np.asarray(embedding.expression(request)[:, [gene]].X.toarray()).ravel()
 
 
-def _few(values: pd.Series) -> pd.Series:
+def few(values: pd.Series) -> pd.Series:
+    """Names of which the rarer ones are ``other``, so that each can have a colour."""
     kept = values.value_counts().index[: MAX_CLASSES - 1]
     return values if values.nunique() <= MAX_CLASSES else values.where(values.isin(kept), "other")
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from cradle.ui import store
+from cradle.ui import embedding, store
 
 if TYPE_CHECKING:
     from cradle.inside import WithoutArtifact
+    from cradle.inside_blocks import BlockStates
 
 
 def masks(run_path: str) -> pd.DataFrame:
@@ -33,6 +36,47 @@ def artifact_genes(run_path: str) -> pd.DataFrame:
 def without_artifact(run_path: str, source: str, cell: str) -> WithoutArtifact:
     """``cradle.inside.without_artifact`` of one QC-failed cell of a dataset."""
     return _without(run_path, store.fingerprint(run_path), source, store.hash_of(source), cell)
+
+
+class Probed(NamedTuple):
+    """Cells whose blocks are probed: label and library size (counts) of each, KL of each latent."""
+
+    labels: pd.Series
+    library_size: npt.NDArray[np.floating]
+    kl: npt.NDArray[np.floating]
+
+
+def shifts(run_path: str) -> pd.DataFrame:
+    """``cradle.inside_blocks.shift_table`` of a run with blocks."""
+    return _shifts(run_path, store.fingerprint(run_path))
+
+
+def edges(run_path: str, label: str) -> pd.DataFrame:
+    """``cradle.inside_blocks.edge_table`` of a run with blocks."""
+    from cradle.inside_blocks import edge_table
+
+    return edge_table(store.predictor_at(run_path), label)
+
+
+def programs(run_path: str) -> pd.DataFrame:
+    """``cradle.inside_blocks.program_table`` of a run with blocks."""
+    return _programs(run_path, store.fingerprint(run_path))
+
+
+def probed(run_path: str, source: str) -> Probed:
+    """The cells of a dataset that ``cradle.inside_blocks.probed_cells`` chooses."""
+    return _states(run_path, store.fingerprint(run_path), source, store.hash_of(source))[0]
+
+
+def probe(run_path: str, source: str, block: str) -> dict[str, float]:
+    """``cradle.inside_blocks.probe`` of a block (or ``components``); shares in percent."""
+    hashes = store.fingerprint(run_path), store.hash_of(source)
+    return _probe(run_path, source, block, *hashes)
+
+
+def background_map(run_path: str, source: str) -> npt.NDArray[np.float32]:
+    """t-SNE of the invariant block of the probed cells, ``(n_cells, 2)``."""
+    return _background_map(run_path, source, store.fingerprint(run_path), store.hash_of(source))
 
 
 # The content hashes make a cached answer go with what it was computed from.
@@ -62,3 +106,57 @@ def _without(
     chosen = store.cells_of(source)[[cell], list(run.genes)].copy()
     chosen.obs["qc_fail"] = True
     return without_artifact(store.predictor_at(run_path), chosen)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the responsive block …")
+def _shifts(run_path: str, fingerprint: str) -> pd.DataFrame:
+    from cradle.inside_blocks import shift_table
+
+    return shift_table(store.predictor_at(run_path))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Decoding the programs …")
+def _programs(run_path: str, fingerprint: str) -> pd.DataFrame:
+    from cradle.inside_blocks import program_table
+
+    return program_table(store.predictor_at(run_path))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the blocks of the cells …")
+def _states(
+    run_path: str, fingerprint: str, source: str, data_hash: str
+) -> tuple[Probed, BlockStates]:
+    from cradle.inside_blocks import block_states, probed_cells
+
+    run, cells = store.run_at(run_path), store.cells_of(source)
+    names = cells.obs["perturbation"].astype(str)
+    expressed = [name for name in names.unique() if run.design.expresses(name)]
+    chosen = cells[probed_cells(names, expressed), list(run.genes)].copy()
+    states = block_states(store.predictor_at(run_path), chosen)
+    label = chosen.obs["perturbation"].astype(str).reset_index(drop=True)
+    return Probed(label, chosen.obs["library_size"].to_numpy(float), states.kl), states
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _probe(
+    run_path: str, source: str, block: str, fingerprint: str, data_hash: str
+) -> dict[str, float]:
+    from cradle.inside_blocks import components, probe
+
+    cells, states = _states(run_path, fingerprint, source, data_hash)
+    if block == "components":
+        n = states.responsive.shape[1] + states.invariant.shape[1]
+        features = components(states.expression, n)
+    else:
+        features = getattr(states, block)
+    found = probe(features, cells.labels.to_numpy(str), cells.library_size)
+    shares = {name: v if name == "depth_r2" else 100 * v for name, v in found.items()}
+    return {"n_features": features.shape[1], **shares}
+
+
+@st.cache_resource(max_entries=4, show_spinner="Computing the map …", show_time=True)
+def _background_map(
+    run_path: str, source: str, fingerprint: str, data_hash: str
+) -> npt.NDArray[np.float32]:
+    _, states = _states(run_path, fingerprint, source, data_hash)
+    return embedding.positions(states.invariant.astype(np.float32), "t-SNE", 0)

@@ -86,6 +86,14 @@ GLOSSARY = {
     "noise) and differ only in the artifact switch.",
     "mask": "For each perturbed gene and each latent a switch that the model learns: on, the gene "
     "may move this latent; off, it cannot. A sparse model has few on.",
+    "responsive": "Responsive latents are what a perturbation moves. In predicted cells they come "
+    "from the label alone, the background comes from control cells.",
+    "latent_graph": "The model lets a responsive latent depend on the ones before it. A strong "
+    "edge says that cells high in one are high (or low) in the other because of it, as far as "
+    "this model can tell.",
+    "program": "The genes that go up and down together when one latent goes up.",
+    "probe": "A straight line fitted to tell the perturbation from the latents of a cell, and "
+    "tested on other cells. What it cannot tell, the latents do not plainly hold.",
     "counterpart": "A QC-failed training cell of the same perturbation. CRADLE-VAE learns the "
     "artifact from these: what differs within one perturbation is not biology of the perturbation.",
     "support": "How much the training data say about this query.",

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from benchmarks.causal_simulation import World, learned, recovery, sample
+from benchmarks.causal_simulation import learned, recovery
+from benchmarks.causal_world import World, sample
 from cradle.batches import CellBatch, Conditions
 from cradle.models.registry import MODELS
 from cradle.nn.likelihoods import GaussianExpression, ln_cp10k
@@ -124,6 +125,25 @@ def test_alignment_is_the_distance_to_the_only_control(shape, batch):
     torch.testing.assert_close(found, expected[None])
     network.config = MODELS["perturbed_vae_no_alignment"].config(SMALL)
     assert "alignment" not in network.penalties(batch, lifted, latents)
+
+
+def test_single_cells_aligned_weigh_the_spread_and_means_aligned_do_not(shape):
+    """``E‖cell − control‖² = ‖Δ‖² + 2 Var``; aligned means leave ``‖Δ‖²``, whatever the spread."""
+    cells, means = built(shape), built(shape, "perturbed_vae_mean_alignment")
+    generator = torch.Generator().manual_seed(0)
+    dosage = torch.eye(3)[torch.arange(60) % 3] * (torch.arange(60) % 4 > 0)[:, None]
+    perturbed = (dosage != 0).any(dim=1).float()
+    shift, found = torch.tensor([0.6, 0.0, 0.0, -0.8]), {cells: [], means: []}
+    for _ in range(2000):
+        spread = torch.randn(2, 60, 4, generator=generator)
+        away = spread[0] + perturbed[:, None] * shift - spread[1]
+        for model, values in found.items():
+            values.append(model.misalignment(away, dosage))
+    expected = float(perturbed.mean()) * float(shift.square().mean())
+    assert torch.stack(found[means]).mean() == pytest.approx(expected, abs=0.01)
+    assert torch.stack(found[cells]).mean() == pytest.approx(expected + 2, abs=0.02)
+    alone = means.misalignment(torch.ones(1, 4), torch.tensor([[1.0, 0, 0]]))
+    assert alone == 0, "one cell says nothing of its mean"
 
 
 def test_the_objective_weighs_the_kls(shape, batch):
