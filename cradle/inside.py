@@ -14,8 +14,9 @@ from cradle.data.qc import judge_generated
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import draw_margin
+from cradle.expression_levels import Levels
 from cradle.generated import check_artifact
-from cradle.models.base import CountVAE, draw_of
+from cradle.models.base import CountVAE
 from cradle.prediction import N_DRAWS
 
 if TYPE_CHECKING:
@@ -88,17 +89,8 @@ def artifact_genes(
         95 % interval of a further posterior draw.
     """
     check_artifact(predictor.has_artifact, predictor.library_sizes)
-    generator = torch.Generator().manual_seed(seed)
-    latents, _ = predictor.model.global_posterior(n_draws, generator)
-    basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
-    rng = np.random.default_rng(seed)
-    sizes = predictor._sizes(n_cells, failed=False, fixed=None, rng=rng)
-
-    def expression(state: float, k: int) -> npt.NDArray[np.float32]:
-        likelihood = predictor._likelihood(CONTROL, basal, sizes, state, draw_of(latents, k))
-        return np.asarray(likelihood.expected_log2_cp10k().mean(dim=(0, 1)).numpy())
-
-    per_draw = np.stack([expression(1.0, k) - expression(0.0, k) for k in range(n_draws)])
+    levels = Levels.drawn(predictor, n_draws=n_draws, n_cells=n_cells, seed=seed, failed=False)
+    per_draw = levels.of(CONTROL, 1.0) - levels.of(CONTROL, 0.0)
     return _by_size(_changes(predictor.genes, per_draw))
 
 
