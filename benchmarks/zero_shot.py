@@ -103,7 +103,7 @@ def _decoded(predictor: Predictor, label: str, n_cells: int, seed: int) -> Float
     generator = torch.Generator().manual_seed(seed)
     latents, _ = predictor.model.global_posterior(1, generator)
     basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
-    found = predictor._likelihood(label, basal, np.full(1, 1e4), 0.0, draw_of(latents, 0))
+    found = predictor.likelihood(label, basal, np.full(1, 1e4), 0.0, draw_of(latents, 0))
     assert isinstance(found, GaussianExpression)
     return found.location[0].double().numpy()
 

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from cradle.data.schema import CONTROL
-from cradle.models.base import draw_of
+from cradle.expression_levels import Levels
 
 if TYPE_CHECKING:
     from cradle.prediction import Predictor
 
 
-@torch.no_grad()
 def effect_draws(
     predictor: Predictor,
     labels: Sequence[str],
@@ -44,27 +42,14 @@ def effect_draws(
     -------
     (n_draws, n_labels, n_genes)
     """
-    generator = torch.Generator().manual_seed(seed)
-    latents, _ = predictor.model.global_posterior(n_draws, generator)
-    basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
-    rng = np.random.default_rng(seed)
-    sizes = predictor.draw_sizes(n_cells, failed=artifact == "on", rng=rng)
     state = float(artifact == "on")
-    of_cells = predictor.model.draw_cells(n_cells, generator)
-
-    def expectation(label: str) -> npt.NDArray[np.float32]:
-        means = [
-            predictor.likelihood(label, basal, sizes, state, {**draw_of(latents, k), **of_cells})
-            .expected_log2_cp10k()
-            .mean(dim=(0, 1))
-            for k in range(n_draws)
-        ]
-        return np.asarray(torch.stack(means).numpy())
-
-    control = expectation(CONTROL)
+    levels = Levels.drawn(
+        predictor, n_draws=n_draws, n_cells=n_cells, seed=seed, failed=artifact == "on"
+    )
+    control = levels.of(CONTROL, state)
     effects = np.empty((n_draws, len(labels), len(predictor.genes)), np.float32)
     for i, label in enumerate(labels):
-        effects[:, i] = expectation(label) - control
+        effects[:, i] = levels.of(label, state) - control
         if progress is not None:
             progress(i + 1, len(labels))
     return effects

@@ -10,8 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
+from cradle.data.cell_source import cell_source
 from cradle.data.dosage import Design
 from cradle.data.preparation import Screen, perturbation_table, prepare
 from cradle.data.sources import data_hash
@@ -19,6 +21,7 @@ from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
 from cradle.files import make_folder, write_frame, write_json, write_text
 from cradle.models.registry import ModelSpec, model_spec
+from cradle.processes import ONE_PROCESS, Processes
 from cradle.progress import seconds_before
 from cradle.run_folders import alone, new_run_path
 from cradle.run_request import TrainCells, differing, run_request
@@ -48,6 +51,7 @@ def fit(
     epochs: int | None = None,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    processes: Processes = ONE_PROCESS,
 ) -> Run:
     """Train a model of the registry on a standard dataset and write its run directory.
 
@@ -68,6 +72,9 @@ def fit(
         Upper limit, on top of early stopping.
     resume
         Continue an incomplete run in ``out``; a complete one is returned as it is.
+    processes
+        How many train a network together. Those that do not lead end here (SystemExit) when
+        training does.
 
     Raises
     ------
@@ -92,12 +99,9 @@ def fit(
         criteria=criteria,
         n_top_genes=n_top_genes,
     )
-    if (finished := _resumable(out, request, resume)) is not None:
-        return finished
-    with alone(out):
-        if (finished := _resumable(out, request, resume)) is not None:
-            return finished
-        screen = prepare(
+
+    def prepared() -> Screen:
+        return prepare(
             adata,
             mad=mad,
             criteria=criteria,
@@ -106,10 +110,21 @@ def fit(
             n_top_genes=n_top_genes,
             hemoglobin_regex=hemoglobin_regex,
         )
+
+    if not processes.leads:
+        if spec.is_network:
+            _train(out, prepared(), spec, settings, request, seed, None, processes)
+        raise SystemExit(0)
+    if (finished := _resumable(out, request, resume)) is not None:
+        return finished
+    with alone(out):
+        if (finished := _resumable(out, request, resume)) is not None:
+            return finished
+        screen = prepared()
         started, before = time.time(), seconds_before(out)
         _write_inputs(out, screen, request, adata)
         if spec.is_network:
-            history = _train(out, screen, spec, settings, request, train_cells, seed, progress)
+            history = _train(out, screen, spec, settings, request, seed, progress, processes)
         else:
             write_json(out / "config.json", {**request, "settings": {}})
             write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
@@ -173,11 +188,11 @@ def _train(
     spec: ModelSpec,
     settings: Mapping[str, Any],
     request: Mapping[str, Any],
-    train_cells: TrainCells,
     seed: int,
     progress: Callable[[Progress], None] | None,
+    processes: Processes,
 ) -> pd.DataFrame:
-    """Train the network and write its weights; returns the history."""
+    """Train the network; who leads writes its weights. Returns the history."""
     import torch
 
     from cradle.data.loading import CellDataModule, Cells
@@ -186,14 +201,15 @@ def _train(
     from cradle.training import EpochLoop, PerturbationTraining, train
 
     cells = screen.adata.obs
-    used = _used(cells, train_cells)
+    used = _used(cells, request["train_cells"])
     in_training = cells["split"] == "train"
     labels = sorted(cells.loc[in_training & used, "perturbation"].astype(str).unique())
     design = Design.of(labels, additive=spec.combinations)
-    sets = {}
+    sets, source = {}, cell_source(screen.adata)
     for split in ("train", "val"):
         chosen = (cells["split"] == split) & used & cells["perturbation"].isin(labels)
-        sets[split] = Cells.from_anndata(screen.adata[chosen.to_numpy()], labels, design)
+        rows = np.flatnonzero(chosen)
+        sets[split] = Cells.from_anndata(screen.adata, labels, design, rows=rows, source=source)
         if len(sets[split]) == 0:
             raise InputError(
                 f"There are no {split} cells to learn from.",
@@ -207,17 +223,7 @@ def _train(
     )
     config = spec.config(settings, by_size)
     shape = sets["train"].shape()
-    write_frame(
-        out / "genes.csv",
-        pd.DataFrame(
-            {
-                "gene": screen.adata.var_names,
-                "log1p_mean": shape.log1p_mean,
-                "log1p_sd": shape.log1p_sd,
-                "mean_profile": shape.mean_profile,
-            }
-        ),
-    )
+    statistics = {name: getattr(shape, name) for name in ("log1p_mean", "log1p_sd", "mean_profile")}
     torch.manual_seed(seed)
     assert spec.network is not None
     network = spec.network(shape, config)
@@ -231,17 +237,21 @@ def _train(
         both_directions=config.counterfactual_all_cells,
     )
     point = ResumePoint(out, progress)
-    write_json(out / "config.json", {**request, "settings": config.to_dict()})
+    if processes.leads:
+        genes = pd.DataFrame({"gene": screen.adata.var_names, **statistics})
+        write_frame(out / "genes.csv", genes)
+        write_json(out / "config.json", {**request, "settings": config.to_dict()})
     loop = EpochLoop(
         data,
         seed=seed,
         patience=config.patience,
         max_epochs=config.max_epochs,
-        on_epoch_end=point.save,
+        on_epoch_end=point.save if processes.leads else None,
     )
     point.restore(module, loop)
-    train(module, data, loop)
-    write_tensors(out / WEIGHTS, network.state_dict())
+    train(module, data, loop, processes)
+    if processes.leads:
+        write_tensors(out / WEIGHTS, network.state_dict())
     return pd.DataFrame(loop.state.history)
 
 

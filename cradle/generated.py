@@ -129,10 +129,13 @@ def draw_sizes(
 
     Of all training cells where there are none of that kind.
     """
+    return rng.choice(size_pool(library_sizes, failed=failed), n)
+
+
+def size_pool(library_sizes: pd.DataFrame, *, failed: bool) -> npt.NDArray[np.float64]:
+    """The training cells' library sizes that :func:`draw_sizes` draws from, counts."""
     pool = library_sizes.query("artifact == @failed")["library_size"].to_numpy(float)
-    if len(pool) == 0:
-        pool = library_sizes["library_size"].to_numpy(float)
-    return rng.choice(pool, n)
+    return pool if len(pool) else library_sizes["library_size"].to_numpy(float)
 
 
 def row_blocks(n: int, size: int = MAX_BLOCK) -> list[slice]:

@@ -16,8 +16,9 @@ from cradle.data.qc import judge_generated
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import draw_margin
+from cradle.expression_levels import Levels
 from cradle.generated import check_artifact
-from cradle.models.base import CountVAE, draw_of
+from cradle.models.base import CountVAE
 from cradle.prediction import N_DRAWS
 
 if TYPE_CHECKING:
@@ -110,23 +111,13 @@ def artifact_genes(
         kind 0 is their mean, each as common as among failed cells.
     """
     check_artifact(predictor.has_artifact, predictor.library_sizes)
-    generator = torch.Generator().manual_seed(seed)
-    latents, _ = predictor.model.global_posterior(n_draws, generator)
-    basal = torch.randn((1, n_cells, predictor.model.n_latent), generator=generator)
-    rng = np.random.default_rng(seed)
-    sizes = predictor.draw_sizes(n_cells, failed=False, rng=rng)
+    levels = Levels.drawn(predictor, n_draws=n_draws, n_cells=n_cells, seed=seed, failed=False)
     _, shares = _kinds(predictor)
     order = shares.argsort(descending=True, stable=True)
-    one_hots = torch.eye(len(shares))[order][:, None, None].expand(-1, 1, n_cells, -1)
-
-    def expression(state: float, k: int, kind: Tensor) -> npt.NDArray[np.float32]:
-        draw = {**draw_of(latents, k), "kind": kind}
-        likelihood = predictor.likelihood(CONTROL, basal, sizes, state, draw)
-        return np.asarray(likelihood.expected_log2_cp10k().mean(dim=(0, 1)).numpy())
-
-    off = np.stack([expression(0.0, k, one_hots[0]) for k in range(n_draws)])
+    off = levels.of(CONTROL, 0.0)
     per_kind = [
-        np.stack([expression(1.0, k, kind) for k in range(n_draws)]) - off for kind in one_hots
+        levels.of(CONTROL, 1.0, {"kind": kind.expand(1, n_cells, -1)}) - off
+        for kind in torch.eye(len(shares))[order]
     ]
     mean = np.average(per_kind, axis=0, weights=shares[order].numpy())
     tables = [_by_size(_changes(predictor.genes, changes)) for changes in (mean, *per_kind)]

@@ -26,6 +26,7 @@ from cradle.generated import (
     generated_cells,
     of_counts,
     row_blocks,
+    size_pool,
     sparse_counts,
 )
 from cradle.models.base import CountVAE, Latents, Likelihood, PerturbationVAE, Plate, draw_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cradle.data.qc import QCThresholds
 
 N_DRAWS = 32  # posterior draws of the global variables
+N_BASAL = 32  # basal states of an effect, in pairs z and −z
 #: Particles at least, where no draw of a shared variable adds to them (SPEC 7).
 N_PARTICLES = 1024
 
@@ -134,7 +136,7 @@ class Predictor:
         query: Sequence[str] | str,
         *,
         n_draws: int = N_DRAWS,
-        n_cells: int = 128,
+        n_cells: int = N_BASAL,
         seed: int = 0,
         artifact: Literal["off", "on"] = "off",
         interval: float = 0.95,
@@ -142,8 +144,8 @@ class Predictor:
         """Average treatment effects against control, log2(1 + 1e4·x/ℓ), with intervals.
 
         Basal states, library sizes and posterior draws are common to treated and control
-        cells, and the expectation over counts is integrated, not sampled, so that what is
-        left of the noise is shared and cancels.
+        cells, and the expectation over counts and sizes is integrated, not sampled, so that
+        what is left of the noise is shared and cancels; see :mod:`cradle.expression_levels`.
 
         Parameters
         ----------
@@ -231,6 +233,13 @@ class Predictor:
         if fixed is not None:
             return np.full(n, float(fixed))
         return draw_sizes(self.library_sizes, n, failed=failed, rng=rng)
+
+    def size_quantiles(self, n: int, *, failed: bool) -> npt.NDArray[np.float64]:
+        """Middles of ``n`` equally likely parts of the library sizes; one where it is fixed."""
+        if self.default_library_size is not None:
+            return np.array([float(self.default_library_size)])
+        pool = size_pool(self.library_sizes, failed=failed)
+        return np.asarray(np.quantile(pool, (np.arange(n) + 0.5) / n))
 
     @torch.no_grad()
     def _sample(

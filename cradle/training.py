@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -20,6 +20,7 @@ from cradle.data.loading import CellDataModule
 from cradle.models.base import PerturbationVAE
 from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
+from cradle.processes import ONE_PROCESS, Processes
 
 #: Parameters that are a quantity of the model themselves rather than a weight of a network:
 #: log-odds, positions, log dispersions. They travel units where weights travel hundredths.
@@ -31,6 +32,13 @@ MAX_CONTROLS = 4096
 
 class NonFiniteLossError(FloatingPointError):
     """A term of the objective became NaN or infinite; the run stops where it stands."""
+
+
+class Share(NamedTuple):
+    """Of one process in a batch: of its mean over cells in the mean over processes."""
+
+    weight: float
+    n_all: int
 
 
 class PerturbationTraining(lightning.LightningModule):
@@ -50,6 +58,7 @@ class PerturbationTraining(lightning.LightningModule):
         super().__init__()
         self.model, self.config = model, config
         self.n_train = n_train
+        self.sizes: dict[str, Callable[[int], int]] = {}
         self.optimizer_state: dict[str, Tensor] = {}
         self.average = (
             AveragedModel(
@@ -59,6 +68,8 @@ class PerturbationTraining(lightning.LightningModule):
             if config.weight_average
             else None
         )
+        if self.average is not None:
+            self.average.requires_grad_(False)  # no process waits for gradients of it
 
     @property
     def averaged(self) -> PerturbationVAE:
@@ -93,23 +104,30 @@ class PerturbationTraining(lightning.LightningModule):
             )
         return objective
 
-    def training_step(self, batch: CellBatch, _: int) -> Tensor:
-        """Loss of a minibatch, nats per cell."""
+    def training_step(self, batch: CellBatch, number: int) -> Tensor:
+        """Loss of a minibatch, nats per cell; over several processes their mean is."""
         objective = self.objective(batch)
-        n_cells = len(batch.counts)
-        self.log("train_loss", objective.loss.detach(), on_epoch=True, on_step=False,
-                 batch_size=n_cells)  # fmt: skip
-        for name, value in objective.terms().items():
-            self.log(f"train_{name}", value.detach(), on_epoch=True, on_step=False,
-                     batch_size=n_cells)  # fmt: skip
-        return objective.loss
+        share = self._share(self.sizes["train"](number), len(batch.counts))
+        told = {"loss": objective.loss, **objective.terms()}
+        for name, value in told.items():
+            self._tell(f"train_{name}", value.detach(), *share)
+        return objective.loss * share.weight
 
-    def validation_step(self, batch: CellBatch, _: int) -> None:
+    def validation_step(self, batch: CellBatch, number: int) -> None:
         """ELBO of validation cells with noise that is the same in every epoch."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             elbo = self.objective(batch).elbo
-        self.log("val_elbo", elbo, on_epoch=True, batch_size=len(batch.counts))
+        self._tell("val_elbo", elbo, *self._share(self.sizes["val"](number), len(batch.counts)))
+
+    def _share(self, n_all: int, n_own: int) -> Share:
+        """Of this process in a batch of ``n_all`` cells."""
+        return Share(n_own * self.trainer.world_size / n_all, n_all)
+
+    def _tell(self, name: str, value: Tensor, weight: float, n_all: int) -> None:
+        # Lightning rounds unequal numbers of cells: the weight comes first, all cells are counted
+        self.log(name, value * weight, on_epoch=True, on_step=False, batch_size=n_all,
+                 sync_dist=True)  # fmt: skip
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, with the moments of an interrupted run where there are some."""
@@ -212,7 +230,8 @@ class EpochLoop(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: Any) -> None:
         """Seed the epoch and draw its counterfactual profiles."""
         epoch = self.state.epoch
-        torch.manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+        # the noise of each process is its own; that of the first is what one process draws
+        torch.manual_seed((self.seed * 1_000_003 + epoch + trainer.global_rank * 2**40) % 2**63)
         self.data.start_epoch(epoch)
         module.model.start_epoch(epoch)
 
@@ -241,6 +260,7 @@ def train(
     module: PerturbationTraining,
     data: CellDataModule,
     loop: EpochLoop,
+    processes: Processes = ONE_PROCESS,
 ) -> PerturbationTraining:
     """Train until the loop stops, then put the best weights back into the model."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -250,6 +270,10 @@ def train(
         module.model.meet_controls(controls)
     trainer = lightning.Trainer(
         accelerator="cpu",
+        devices=processes.devices,
+        num_nodes=processes.num_nodes,
+        strategy=processes.strategy if processes.several else "auto",
+        use_distributed_sampler=False,  # the sampler divides its batches itself
         max_epochs=-1,
         min_epochs=1,
         callbacks=[loop],
@@ -261,6 +285,8 @@ def train(
         num_sanity_val_steps=0,
         log_every_n_steps=1_000_000,
     )
+    data.share(trainer.global_rank, trainer.world_size)
+    module.sizes = {"train": data.sampler.size, "val": data.val_sampler.size}
     with warnings.catch_warnings():
         # sparse rows are drawn faster than a worker process could hand them over
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -1,12 +1,16 @@
 """The benchmark measures what it says."""
 
+import importlib
 import json
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import step
+from benchmarks import effects, generate, screens, step
+from cradle.data.sources import data_hash, load
+from cradle.runs import Run
 
 
 @pytest.fixture
@@ -41,3 +45,34 @@ def test_report_has_the_agreed_form(quick, monkeypatch, capsys):
     assert report["subject"] == "step"
     assert report["ratios"]["matmul_fraction"] > 0
     assert report["figures"]["cells_per_second"] > 0
+
+
+def test_a_screen_in_a_file_is_the_one_in_memory(tmp_path):
+    csr_mb = screens.write(tmp_path / "screen.h5ad", 1_000, 600)
+    read, made = load(tmp_path / "screen.h5ad"), screens.in_memory(1_000, 600)
+    assert data_hash(read) == data_hash(made)
+    parts = (made.X.data, made.X.indices.astype(np.int32), made.X.indptr.astype(np.int64))
+    assert csr_mb == pytest.approx(sum(part.nbytes for part in parts) / 1e6)
+    assert made.X.nnz / (1_000 * 600) == pytest.approx(0.1, abs=0.03)
+
+
+@pytest.mark.parametrize("subject", command.SUBJECTS)
+def test_every_subject_has_sizes_for_arguments(subject):
+    measure = importlib.import_module(f"benchmarks.{subject}").measure
+    sizes = vars(command._sizes(measure).parse_args([]))
+    assert all(isinstance(size, int) for size in sizes.values())
+
+
+def test_generation_is_compared_with_sampling(monkeypatch):
+    monkeypatch.setattr(generate, "ROUNDS", 1)
+    report = generate.measure(cells=40, genes=160)
+    ratio = report["figures"]["seconds"] / report["figures"]["sampling_seconds"]
+    assert report["ratios"]["time_of_sampling"] == pytest.approx(ratio)
+
+
+def test_integrated_effects_agree_with_sampled_ones(monkeypatch):
+    """Of the shipped run, within the error of sampling."""
+    monkeypatch.setattr(effects, "N_COMPARED", 1)
+    z = effects.disagreement(Run.load(effects.RUN).predictor(), 400)
+    assert len(z) > 100
+    assert np.sqrt(np.mean(z**2)) < 1.3

@@ -19,6 +19,7 @@ from cradle.cli.options import (
     whole_number,
 )
 from cradle.cli.output import Answer, log, log_dropped, number, table
+from cradle.processes import STRATEGIES, Processes
 from cradle.progress import StoppedError
 
 if TYPE_CHECKING:
@@ -73,6 +74,17 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="KEY=VALUE",
         help="a setting of the model, repeatable; 'models' lists them",
     )
+    fitted.add_argument(
+        "--on-disk",
+        action="store_true",
+        help="leave the counts on the disk: for a file larger than memory, in standard form",
+    )
+    several = fitted.add_argument_group("training on several processes; see README, On a cluster")
+    several.add_argument("--devices", type=whole_number(1), default=1, metavar="N",
+                         help="processes on each machine (default 1)")  # fmt: skip
+    several.add_argument("--num-nodes", type=whole_number(1), default=1, metavar="N",
+                         help="machines (default 1)")  # fmt: skip
+    several.add_argument("--strategy", choices=STRATEGIES, default="ddp")
     fitted.add_argument("--resume", action="store_true", help="continue an incomplete run")
     reading_options(fitted)
     json_option(fitted)
@@ -121,7 +133,7 @@ def fit(arguments: argparse.Namespace) -> Answer:
 
     settings = dict(arguments.set)
     model_spec(arguments.model).config(settings)  # before the data are read
-    adata = load(arguments.data, spec=input_spec(arguments))
+    adata = load(arguments.data, spec=input_spec(arguments), on_disk=arguments.on_disk)
     log_dropped(adata.uns["cradle"])
     split_seed = arguments.split_seed or 0
     if split_source(adata, split_seed, arguments.test_combinations) == SPLIT_OF_FILE:
@@ -143,6 +155,7 @@ def fit(arguments: argparse.Namespace) -> Answer:
             epochs=arguments.epochs,
             resume=arguments.resume,
             progress=watch,
+            processes=Processes(arguments.devices, arguments.num_nodes, arguments.strategy),
         )
     report = fit_report(run)
     text = (

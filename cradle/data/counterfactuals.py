@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from cradle.data.cell_source import SomeRows
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -35,7 +37,7 @@ class CounterfactualIndex:
         return len(self.row) / n_eligible if n_eligible else 0.0
 
     def medians(
-        self, counts: sp.csr_matrix, *, max_cells: int, generator: np.random.Generator
+        self, counts: sp.csr_matrix | SomeRows, *, max_cells: int, generator: np.random.Generator
     ) -> sp.csr_matrix:
         """Per-gene median profile of every group, ``(n_groups, n_genes)``, counts.
 

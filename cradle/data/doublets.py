@@ -20,6 +20,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cradle.data.cell_source import take_rows
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -136,11 +138,11 @@ def call_doublets(
         few, or the scores of simulated doublets have no two modes.
     """
     values = pd.DataFrame(np.nan, index=adata.obs_names, columns=["doublet_score", "doublet"])
-    counts = adata.X if not sparse.issparse(adata.X) else adata.X.tocsr()
+    counts = adata.X.tocsr() if sparse.issparse(adata.X) else adata.X
     totals = adata.obs["library_size"].to_numpy(dtype=np.float64)
     runs = []
     for name, reference, rows in _groups(adata, reference_cells, seed):
-        block = sparse.csc_matrix(counts[rows], dtype=np.float64)
+        block = sparse.csc_matrix(take_rows(counts, rows), dtype=np.float64)
         scores, threshold, n_genes, reason = _scrublet(block, totals[rows], seed)
         runs.append(DoubletRun(name, reference, len(rows), n_genes, threshold, reason))
         if threshold is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cradle.data.cell_source import in_memory, sharing_counts
 from cradle.data.dosage import perturbed_genes
 from cradle.data.qc_genes import gene_classes
 from cradle.data.schema import FULL_GENES_DETECTED, LIBRARY_SIZE, PERTURBATION, row_sums
@@ -58,8 +59,14 @@ def select_genes(adata: AnnData, n_top_genes: NTopGenes, *, train: Mask | None =
     keep = np.ones(adata.n_vars, dtype=bool)
     always = always_kept(adata)
     if n_top_genes != "all" and n_top_genes < adata.n_vars:
+        if not in_memory(adata.X):
+            raise InputError(
+                "Genes cannot be selected while the counts are on the disk.",
+                f"{adata.n_vars} genes, of which {n_top_genes} are to be kept.",
+                "Model all of them (--genes all), or write a file with the genes to model.",
+            )
         keep = always | _highly_variable(adata, n_top_genes, train)
-    selected = adata[:, keep].copy()
+    selected = sharing_counts(adata) if keep.all() else adata[:, keep].copy()
     # A panel of unknown genes has no count of its own over the full transcriptome.
     complete = not (adata.obs[LIBRARY_SIZE] > row_sums(adata.X) + 0.5).any()
     if not keep.all() and complete and FULL_GENES_DETECTED not in adata.obs:

@@ -15,8 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cradle.batches import CellBatch, Conditions, Counterparts, DataShape
+from cradle.data.cell_source import CellSource, SomeRows, cell_source, row_blocks
 from cradle.data.counterfactuals import CounterfactualIndex, build_index
 from cradle.data.dosage import Design
+from cradle.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,21 +28,41 @@ if TYPE_CHECKING:
 class Cells:
     """Arrays of one set of cells, in the order of the dataset."""
 
-    counts: sp.csr_matrix  # (n_cells, n_genes), float32
+    counts: sp.csr_matrix | SomeRows  # (n_cells, n_genes), float32
     label: npt.NDArray[np.int64]  # (n_cells,), code of the perturbation
     artifact: npt.NDArray[np.float32]  # (n_cells,), 1 = QC-failed
     library_size: npt.NDArray[np.float32]  # (n_cells,), counts
     dosage: Tensor  # (n_labels, n_columns of the design), one row a label
 
     @classmethod
-    def from_anndata(cls, adata: AnnData, labels: Sequence[str], design: Design) -> Cells:
-        """Cells of a standard dataset with ``qc_fail``; ``labels`` gives the codes."""
+    def from_anndata(
+        cls,
+        adata: AnnData,
+        labels: Sequence[str],
+        design: Design,
+        *,
+        rows: npt.NDArray[np.integer[Any]] | None = None,
+        source: CellSource | None = None,
+    ) -> Cells:
+        """Cells of a standard dataset with ``qc_fail``; their counts are not copied.
+
+        Parameters
+        ----------
+        labels
+            Give the codes of the perturbations.
+        rows
+            Which cells, and in which order; all by default.
+        source
+            Of the counts, where it is open already.
+        """
+        rows = np.arange(adata.n_obs) if rows is None else rows
         code = {label: i for i, label in enumerate(labels)}
+        obs = adata.obs.iloc[rows]
         return cls(
-            sp.csr_matrix(adata.X, dtype=np.float32),
-            adata.obs["perturbation"].astype(str).map(code).to_numpy(np.int64),
-            adata.obs["qc_fail"].to_numpy(np.float32),
-            adata.obs["library_size"].to_numpy(np.float32),
+            SomeRows(cell_source(adata) if source is None else source, rows),
+            obs["perturbation"].astype(str).map(code).to_numpy(np.int64),
+            obs["qc_fail"].to_numpy(np.float32),
+            obs["library_size"].to_numpy(np.float32),
             torch.from_numpy(design.rows(labels)),
         )
 
@@ -58,13 +80,17 @@ class Cells:
     def shape(self) -> DataShape:
         """Statistics that networks are built from, over these cells."""
         n = len(self)
-        log1p = self.counts.log1p()
-        mean = np.asarray(log1p.mean(axis=0)).ravel()
-        square = np.asarray(log1p.power(2).mean(axis=0)).ravel()
-        sd = np.sqrt(np.clip(square - mean**2, 0, None) * n / max(n - 1, 1))
+        total, square, counted = np.zeros((3, self.counts.shape[1]))
+        for _, block in row_blocks(self.counts):
+            counted += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
+            log1p = block.astype(np.float64).log1p()
+            total += np.asarray(log1p.sum(axis=0)).ravel()
+            square += np.asarray(log1p.power(2).sum(axis=0)).ravel()
+        mean = total / n
+        sd = np.sqrt(np.clip(square / n - mean**2, 0, None) * n / max(n - 1, 1))
         # a gene that never varies in training carries no information; leave it at zero
         sd[sd < 1e-3] = 1.0
-        share = np.asarray(self.counts.sum(axis=0)).ravel() / self.library_size.sum()
+        share = counted / self.library_size.sum(dtype=np.float64)
         as_tensor = [torch.from_numpy(a.astype(np.float32)) for a in (mean, sd, share)]
         return DataShape(self.counts.shape[1], self.dosage.shape[1], *as_tensor)
 
@@ -119,11 +145,15 @@ class CellDataset(Dataset[CellBatch]):
 
 
 class BatchSampler(Sampler[npt.NDArray[np.int64]]):
-    """Batches of nearly equal size; the order follows from the seed and the epoch alone."""
+    """Batches of nearly equal size; the order follows from the seed and the epoch alone.
+
+    Of several processes each takes its own cells of every batch.
+    """
 
     def __init__(self, n_cells: int, batch_size: int, seed: int | None):
         self.n_cells, self.seed, self.epoch = n_cells, seed, 0
         self.n_batches = max(1, -(-n_cells // batch_size))
+        self.rank, self.n_processes = 0, 1
 
     def __len__(self) -> int:
         return self.n_batches
@@ -132,7 +162,12 @@ class BatchSampler(Sampler[npt.NDArray[np.int64]]):
         order = np.arange(self.n_cells)
         if self.seed is not None:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
-        yield from np.array_split(order, self.n_batches)
+        for batch in np.array_split(order, self.n_batches):
+            yield batch[self.rank :: self.n_processes]
+
+    def size(self, batch: int) -> int:
+        """Cells of a batch, those of all processes together."""
+        return self.n_cells // self.n_batches + (batch < self.n_cells % self.n_batches)
 
 
 class CellDataModule(lightning.LightningDataModule):
@@ -154,6 +189,18 @@ class CellDataModule(lightning.LightningDataModule):
         self.train_set = CellDataset(train, index)
         self.val_set = CellDataset(val)
         self.sampler = BatchSampler(len(train), batch_size, seed)
+        self.val_sampler = BatchSampler(len(val), 4 * batch_size, None)
+
+    def share(self, rank: int, n_processes: int) -> None:
+        """Serve one of several processes, which divide every batch among them (InputError)."""
+        if n_processes > min(s.n_cells // s.n_batches for s in (self.sampler, self.val_sampler)):
+            raise InputError(
+                "There are more processes than cells in a batch.",
+                f"{n_processes} processes, batches of {self.batch_size} cells.",
+                "Use fewer devices or nodes, or a larger batch_size.",
+            )
+        for sampler in (self.sampler, self.val_sampler):
+            sampler.rank, sampler.n_processes = rank, n_processes
 
     def start_epoch(self, epoch: int) -> None:
         """Order of the cells and counterfactual profiles of this epoch."""
@@ -168,7 +215,7 @@ class CellDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[CellBatch]:
         """Validation cells in their order."""
-        return _loader(self.val_set, BatchSampler(len(self.val_set), 4 * self.batch_size, None))
+        return _loader(self.val_set, self.val_sampler)
 
 
 def dense(counts: sp.csr_matrix) -> Tensor:

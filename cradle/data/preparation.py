@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from cradle.data.cell_source import sharing_counts
 from cradle.data.genes import select_genes
 from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
 from cradle.data.qc_genes import HbGenes
@@ -73,7 +74,7 @@ def prepare(
     check(adata)
     split_from = split_source(adata, split_seed, test_combinations)
     if split_from != SPLIT_OF_FILE:
-        adata = adata.copy()
+        adata = sharing_counts(adata)
         adata.obs["split"] = split_cells(
             adata.obs["perturbation"], seed=split_seed, test_combinations=test_combinations
         )
@@ -93,7 +94,9 @@ def prepare(
         hb_genes=hb_genes,
     )
     flagged = annotate(adata, thresholds, metrics=metrics)
-    return Screen(flagged[:, modelled.var_names].copy(), thresholds, split_from)
+    if modelled.n_vars < flagged.n_vars:
+        flagged = flagged[:, modelled.var_names].copy()
+    return Screen(flagged, thresholds, split_from)
 
 
 def split_source(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cradle.data.cell_source import sharing_counts
 from cradle.data.qc_biology import maybe_biology
 from cradle.data.qc_genes import CRITERIA, HbGenes, gene_classes, modelled_mask, names_hash
 from cradle.data.qc_judge import apply_thresholds, judge, judge_generated
@@ -178,14 +179,7 @@ def annotate(
     columns = pd.concat([metrics.values, apply_thresholds(metrics, thresholds)], axis=1)
     kept = adata.obs.drop(columns=columns.columns, errors="ignore")
     record = {**adata.uns.get("cradle", {}), "thresholds": thresholds.to_json()}
-    from anndata import AnnData
-
-    return AnnData(
-        X=adata.X,
-        obs=pd.concat([kept, columns], axis=1),
-        var=adata.var,
-        uns={**adata.uns, "cradle": record},
-        obsm=dict(adata.obsm),
-        varm=dict(adata.varm),
-        layers=dict(adata.layers),
-    )
+    flagged = sharing_counts(adata)
+    flagged.obs = pd.concat([kept, columns], axis=1)
+    flagged.uns["cradle"] = record
+    return flagged

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
+from cradle.data.cell_source import row_blocks, sums_of_rows
 from cradle.data.doublets import call_doublets
 from cradle.data.qc_genes import (
     CRITERIA,
@@ -24,8 +24,6 @@ from cradle.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-CHUNK = 2048  # rows; at 19,000 genes a few MB each
 
 
 @dataclass(frozen=True)
@@ -182,28 +180,21 @@ class _Counted:
 def _count(adata: AnnData, counted: NDArray[np.bool_], hb_genes: HbGenes) -> _Counted:
     """Sum counts and count genes in one pass over the rows, without a copy of X."""
     masks = {name: m & counted for name, m in gene_classes(adata.var_names, hb_genes).items()}
-    weights = np.column_stack([counted, *masks.values()]).astype(np.float64)
-    sums = np.empty((adata.n_obs, weights.shape[1]))
-    detected = np.empty(adata.n_obs)
-    for rows, block in _row_blocks(adata.X, adata.n_obs):
-        sums[rows] = block @ weights
-        block.data = (block.data != 0).astype(np.float64)
-        detected[rows] = block @ weights[:, 0]
-    classes = {name: sums[:, i] for i, name in enumerate(masks, start=1)}
+    totals, detected = np.empty(adata.n_obs), np.empty(adata.n_obs)
+    classes = {name: np.empty(adata.n_obs) for name in masks}
+    in_a_class = np.any([*masks.values()], axis=0)
+    for rows, block in row_blocks(adata.X):
+        values = block.data if counted.all() else block.data * counted[block.indices]
+        totals[rows] = sums_of_rows(values, block.indptr)
+        detected[rows] = sums_of_rows(values != 0, block.indptr)
+        # few genes are in a class: only their counts are looked at class by class
+        few = np.flatnonzero(in_a_class[block.indices])
+        row = np.searchsorted(block.indptr, few, side="right") - 1
+        for name, mask in masks.items():
+            weights = values[few] * mask[block.indices[few]]
+            classes[name][rows] = np.bincount(row, weights, minlength=block.shape[0])
     n_class_genes = {name: int(mask.sum()) for name, mask in masks.items()}
-    return _Counted(sums[:, 0], detected, classes, int(counted.sum()), n_class_genes)
-
-
-def _row_blocks(counts: Any, n_cells: int) -> Iterator[tuple[slice, sparse.csr_matrix]]:
-    if sparse.issparse(counts):
-        counts = counts.tocsr()
-    for start in range(0, n_cells, CHUNK):
-        rows = slice(start, min(start + CHUNK, n_cells))
-        block = counts[rows]
-        if sparse.issparse(block):  # a new shell: its data are replaced, those of X are not
-            yield rows, sparse.csr_matrix((block.data, block.indices, block.indptr), block.shape)
-        else:
-            yield rows, sparse.csr_matrix(np.asarray(block))
+    return _Counted(totals, detected, classes, int(counted.sum()), n_class_genes)
 
 
 def _library_size(adata: AnnData) -> NDArray[np.float64]:

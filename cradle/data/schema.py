@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from cradle.data.cell_source import in_memory, row_blocks, sums_of_rows
 from cradle.data.dosage import CONTROL as CONTROL
 from cradle.data.dosage import canonical, genes_of
 from cradle.errors import InputError
@@ -27,6 +28,11 @@ SPLIT = "split"
 FULL_GENES_DETECTED = "full_genes_detected"
 FULL_PERCENTS = ("full_mt_percent", "full_ribo_percent", "full_hb_percent")
 FULL_VALUES = (FULL_GENES_DETECTED, *FULL_PERCENTS)
+_FAULTS: dict[str, Callable[[Any], Any]] = {
+    "not finite": lambda values: ~np.isfinite(values),
+    "negative": lambda values: values < 0,
+    "not whole numbers": lambda values: values != np.rint(values),
+}
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,8 @@ def _names(adata: AnnData) -> Iterator[Violation]:
 
 
 def _counts(counts: Any) -> Iterator[Violation]:
-    if not (sp.issparse(counts) and counts.format == "csr"):
+    in_file = not in_memory(counts) and getattr(counts, "format", None) == "csr"
+    if not (in_file or (sp.issparse(counts) and counts.format == "csr")):
         yield Violation(
             "The counts are not a CSR matrix.", f"{type(counts).__name__}.", "Run standardize."
         )
@@ -127,17 +134,15 @@ def _counts(counts: Any) -> Iterator[Violation]:
         yield Violation(
             "The counts are neither float32 nor int32.", f"{counts.dtype}.", "Run standardize."
         )
-    values = counts.data
-    wrong = {
-        "not finite": ~np.isfinite(values),
-        "negative": values < 0,
-        "not whole numbers": values != np.rint(values),
-    }
-    for name, mask in wrong.items():
-        if mask.any():
+    wrong: dict[str, list[Any]] = {name: [] for name in _FAULTS}
+    for _, block in row_blocks(counts):
+        for name, is_wrong in _FAULTS.items():
+            wrong[name].extend(block.data[is_wrong(block.data)])
+    for name, values in wrong.items():
+        if values:
             yield Violation(
                 f"Some counts are {name}.",
-                f"{int(mask.sum())} values, such as {values[mask][0]:g}.",
+                f"{len(values)} values, such as {values[0]:g}.",
                 "Give the raw UMI counts.",
             )
 
@@ -187,7 +192,7 @@ def _library_size(adata: AnnData) -> Iterator[Violation]:
             f"{int(bad.sum())} cells.",
             "Drop cells without counts (standardize does).",
         )
-    if sp.issparse(adata.X) and adata.n_vars:
+    if adata.n_vars and not isinstance(adata.X, np.ndarray) and adata.X is not None:
         below = sizes < row_sums(adata.X) - 0.5
         if below.any():
             yield Violation(
@@ -253,5 +258,6 @@ def _missing(column: str, obs: pd.DataFrame) -> Violation:
 
 
 def row_sums(counts: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Total of each row of a sparse matrix, (n_cells,), summed in float64."""
-    return np.asarray(counts.sum(axis=1, dtype=np.float64), dtype=np.float64).ravel()
+    """Total of each row of a sparse matrix, in memory or not, (n_cells,), summed in float64."""
+    parts = [sums_of_rows(block.data, block.indptr) for _, block in row_blocks(counts)]
+    return np.concatenate(parts) if parts else np.zeros(0)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from cradle.data import gate
 from cradle.data.catalogue import DATASETS, DatasetSpec, find
+from cradle.data.cell_source import read_on_disk, row_blocks
 from cradle.data.download import verify
 from cradle.data.schema import (
     BATCH,
@@ -27,11 +28,13 @@ from cradle.errors import InputError
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_BLOCK_CELLS = 4096
-
 
 def load(
-    data: str | Path, *, require_labels: bool = True, spec: InputSpec | None = None
+    data: str | Path,
+    *,
+    require_labels: bool = True,
+    spec: InputSpec | None = None,
+    on_disk: bool = False,
 ) -> "AnnData":
     """A dataset in standard form.
 
@@ -43,6 +46,9 @@ def load(
         Whether cells must carry perturbations and some of them the control.
     spec
         How to read a file whose names do not tell; the catalogue's own for its datasets.
+    on_disk
+        Leave the counts in the file, which has to be in standard form: for one that is larger
+        than memory.
 
     Returns
     -------
@@ -56,6 +62,8 @@ def load(
         Unknown name (close ones are listed), a dataset that is not on this machine, or a file
         that is refused by the gate, by its checksum or by the standardizer.
     """
+    if on_disk:
+        return _load_on_disk(Path(data), require_labels)
     if isinstance(data, str) and _is_name(data):
         return _load_catalogued(data, require_labels, spec)
     adata = gate.open_safely(data)
@@ -77,7 +85,7 @@ def data_hash(adata: "AnnData") -> str:
     64 hexadecimal digits.
     """
     row_sizes, columns, values = (hashlib.sha256() for _ in range(3))
-    for block in _row_blocks(adata.X):
+    for block in _canonical_blocks(adata.X):
         row_sizes.update(np.diff(block.indptr).astype("<i8").tobytes())
         columns.update(block.indices.astype("<i4").tobytes())
         values.update(block.data.astype("<f8").tobytes())
@@ -116,6 +124,20 @@ def _load_catalogued(name: str, require_labels: bool, spec: InputSpec | None) ->
     return _standard(adata, spec or file.reading, name, require_labels, record)
 
 
+def _load_on_disk(path: Path, require_labels: bool) -> "AnnData":
+    gate.check_file(path)
+    adata = read_on_disk(gate.regular_file(path))
+    if not is_standard(adata):
+        raise InputError(
+            "Only a file in standard form can be read from the disk cell by cell.",
+            f"{path.name!r} is not in standard form.",
+            "Bring it there with `python -m cradle validate FILE --out standard.h5ad`, on a "
+            "machine with enough memory.",
+        )
+    check(adata, require_labels)
+    return adata
+
+
 def _standard(
     adata: "AnnData",
     spec: InputSpec | None,
@@ -140,12 +162,13 @@ def _not_here(row: DatasetSpec) -> InputError:
     )
 
 
-def _row_blocks(counts: Any) -> Iterator[sp.csr_matrix]:
+def _canonical_blocks(counts: Any) -> Iterator[sp.csr_matrix]:
     """Blocks of rows, each in the one canonical form of its values."""
-    if sp.issparse(counts) and counts.format != "csr":
-        counts = counts.tocsr()
-    for start in range(0, counts.shape[0], _BLOCK_CELLS):
-        block = sp.csr_matrix(counts[start : start + _BLOCK_CELLS], copy=True)
+    for _, rows in row_blocks(counts):
+        if rows.has_canonical_format and rows.data.all():
+            yield rows
+            continue
+        block = rows.copy()
         block.sum_duplicates()
         block.eliminate_zeros()
         yield block

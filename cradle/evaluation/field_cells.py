@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cradle.data.cell_source import row_blocks, take_rows
 from cradle.data.schema import CONTROL
 from cradle.evaluation.field_metrics import (
     DISTRIBUTION_METRICS,
@@ -60,8 +61,10 @@ class Space:
         from sklearn.decomposition import PCA
 
         rng = np.random.default_rng(0)
-        rows = np.sort(rng.choice(rows, N_FIT, replace=False)) if len(rows) > N_FIT else rows
-        profiles = _expression(adata[rows]).toarray().astype(np.float32)
+        if len(rows) > N_FIT:
+            rows = rows[np.sort(rng.choice(len(rows), N_FIT, replace=False))]
+        sizes = adata.obs["library_size"].to_numpy(np.float64)[rows]
+        profiles = _expression(take_rows(adata.X, rows), sizes).toarray().astype(np.float32)
         n = min(N_COMPONENTS, profiles.shape[0] - 1, profiles.shape[1])
         fit = PCA(n_components=n, random_state=0).fit(profiles)
         axes = np.asarray(fit.components_.T, dtype=np.float64)
@@ -69,7 +72,11 @@ class Space:
 
     def place(self, adata: AnnData) -> FloatArray:
         """Coordinates of cells, (n_cells, n_dimensions), in ln units."""
-        return self.locate(_expression(adata))
+        sizes = adata.obs["library_size"].to_numpy(np.float64)
+        placed = [
+            self.locate(_expression(block, sizes[rows])) for rows, block in row_blocks(adata.X)
+        ]
+        return np.concatenate(placed)
 
     def locate(self, expression: Any) -> FloatArray:
         """Coordinates of cells of expression ln(1 + 1e4·x/library size), (n_cells, n_genes)."""
@@ -99,18 +106,19 @@ class Population:
     @classmethod
     def of(cls, adata: AnnData) -> Population | None:
         """From cells with their split and QC flags; None without three training cells."""
-        adata = adata[np.argsort(adata.obs_names.to_numpy(str))]
-        split = adata.obs["split"].astype(str).to_numpy(str)
-        train = np.flatnonzero(split == "train")
+        order = np.argsort(adata.obs_names.to_numpy(str))
+        obs = adata.obs.iloc[order]
+        split = obs["split"].astype(str).to_numpy(str)
+        train = order[split == "train"]
         if len(train) < 3 or adata.n_vars < 2:
             return None
         space = Space.fitted(adata, train)
         return cls(
             space,
-            space.place(adata),
-            adata.obs["perturbation"].astype(str).to_numpy(str),
+            space.place(adata)[order],
+            obs["perturbation"].astype(str).to_numpy(str),
             split,
-            ~adata.obs["qc_fail"].to_numpy(bool),
+            ~obs["qc_fail"].to_numpy(bool),
         )
 
     def sample(
@@ -239,6 +247,5 @@ def _drawn(labels: list[str]) -> list[str]:
     return sorted(np.random.default_rng(0).choice(labels, N_PERTURBATIONS, replace=False).tolist())
 
 
-def _expression(adata: AnnData) -> Any:
-    sizes = adata.obs["library_size"].to_numpy(np.float64)
-    return log2_expression(adata.X, sizes) * np.log(2.0)
+def _expression(counts: Any, sizes: npt.NDArray[np.float64]) -> Any:
+    return log2_expression(counts, sizes) * np.log(2.0)

@@ -20,7 +20,7 @@ from torch.nn.functional import dropout
 
 from cradle.batches import CellBatch, Conditions, DataShape
 from cradle.models.config import VAEConfig
-from cradle.nn.blocks import GaussianMLP, ResidualMLP
+from cradle.nn.blocks import GaussianMLP, ResidualMLP, linear_of_parts
 from cradle.nn.likelihoods import GammaPoisson
 
 Latents = dict[str, Tensor]
@@ -222,13 +222,12 @@ class CountVAE(PerturbationVAE):
         ``ρ`` is a share of all counts of the cell; no count is ever scored in it.
         """
         parts = (state, *self.conditioning(conditions, latents))
-        if self.combine == "concat":
-            decoded = torch.cat([p.expand(*state.shape[:-1], -1) for p in parts], dim=-1)
-        else:
-            decoded = parts[0] + sum(parts[1:], torch.zeros(()))
-        logits = self.decoder(self.decoder.lift(decoded))
+        if self.combine == "sum":
+            parts = (parts[0] + sum(parts[1:], torch.zeros(())),)
+        first = self.decoder.input
+        logits = self.decoder(linear_of_parts(parts, first.weight, first.bias))
         if self.linear_path is not None:
-            logits = logits + self.linear_path(decoded)
+            logits = logits + linear_of_parts(parts, self.linear_path.weight)
         log_rate = logits.log_softmax(-1)[..., : self.n_genes]
         return GammaPoisson(log_rate, conditions.library_size, self.log_theta)
 

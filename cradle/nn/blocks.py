@@ -1,10 +1,25 @@
 """Residual multi-layer perceptrons, the only kind of network used here."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+def linear_of_parts(parts: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Linear map of parts ``(..., width)`` side by side, ``(..., n_output)``.
+
+    A part that many cells share, of size one where the others have several rows, is mapped once.
+    """
+    if len({part.shape[:-1] for part in parts}) == 1:
+        return functional.linear(torch.cat(list(parts), dim=-1), weight, bias)
+    columns = torch.split(weight, [part.shape[-1] for part in parts], dim=1)
+    mapped = [functional.linear(part, w) for part, w in zip(parts, columns, strict=True)]
+    # the shared parts are added up among themselves first
+    mapped.sort(key=Tensor.numel)
+    return sum(mapped, torch.zeros(()) if bias is None else bias)
 
 
 class ResidualMLP(nn.Module):

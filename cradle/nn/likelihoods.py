@@ -92,8 +92,26 @@ class GammaPoisson:
 
     def gamma_noise(self, generator: torch.Generator) -> Tensor:
         """``λ/μ ~ Gamma(θ, rate θ)``, of the shape of ``mean``."""
-        theta = self.log_theta.exp().expand(self.log_rate.shape)
-        return torch._standard_gamma(theta, generator=generator) / theta
+        theta = self.log_theta.exp()
+        return standard_gamma(theta.expand(self.log_rate.shape), generator) / theta
+
+
+def standard_gamma(concentration: Tensor, generator: torch.Generator) -> Tensor:
+    """``Gamma(concentration, rate 1)``, elementwise (Marsaglia & Tsang 2000).
+
+    All values are proposed at once, which is three times as fast as one by one; the few that are
+    rejected, and those of concentrations below one, are drawn by torch's own sampler, which is
+    exact because acceptance is independent of what is drawn instead.
+    """
+    d = concentration - 1 / 3
+    x = torch.randn(concentration.shape, dtype=concentration.dtype, generator=generator)
+    v = ((1 + x * (9 * d).rsqrt()) ** 3).clamp_min(1e-30)  # a clamped one is never accepted
+    u = torch.rand(concentration.shape, dtype=concentration.dtype, generator=generator)
+    accepted = (u.log() < 0.5 * x.square() + d * (1 - v + v.log())) & (concentration >= 1)
+    drawn = d * v
+    again = ~accepted
+    drawn[again] = torch._standard_gamma(concentration[again], generator=generator)
+    return drawn
 
 
 def sample_coupled(likelihoods: Sequence[GammaPoisson], generator: torch.Generator) -> list[Tensor]:

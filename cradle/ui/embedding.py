@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.sparse as sp
 import streamlit as st
 
 from cradle.data.qc import CRITERIA, judge_generated
+from cradle.embedding import Method, log2_cp10k, positions, principal_components
 from cradle.plots.scatter import MAX_POINTS, thin
 from cradle.ui import generation, map_store, store
-from cradle.ui.map_numbers import N_NEIGHBOURS, neighbour_mixing
+from cradle.ui.map_numbers import neighbour_mixing
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Method = Literal["PCA", "UMAP", "t-SNE"]
 COLUMNS = ("perturbation", "source", "split", "true_artifact", "qc_fail", "library_size", *CRITERIA)
-N_COMPONENTS = 50
 
 
 class MapRequest(NamedTuple):
@@ -107,10 +104,12 @@ def cell_map(request: MapRequest) -> CellMap:
 def computed(request: MapRequest) -> map_store.Stored:
     """The map of a request, computed now."""
     adata = expression(request)
-    components = _principal_components(adata.X, request.seed)
+    components = principal_components(adata.X, request.seed)
     source = adata.obs["source"].astype(str).to_numpy()
     pair = np.isin(source, ["observed", "artifact off"])
-    placed = positions(components, request.method, request.seed)
+    placed = positions(
+        components, request.method, request.seed, numba_cache=map_store.folder() / "numba"
+    )
     mixing = neighbour_mixing(components[pair], source[pair])
     return map_store.Stored(adata.obs.reset_index(drop=True), placed, mixing)
 
@@ -202,37 +201,7 @@ def _generated(request: MapRequest) -> list[AnnData]:
 
 
 def _expression(adata: AnnData) -> AnnData:
-    x = sp.csr_matrix(adata.X, dtype=np.float32)
-    scale = (1e4 / adata.obs["library_size"].to_numpy()).astype(np.float32)
-    x.data = np.log2(1 + x.data * np.repeat(scale, np.diff(x.indptr)))
-    adata.X = x
+    adata.X = log2_cp10k(adata.X, adata.obs["library_size"].to_numpy())
     adata.layers.clear()
     adata.obs = adata.obs[[c for c in COLUMNS if c in adata.obs]]
     return adata
-
-
-def _principal_components(x: sp.csr_matrix, seed: int) -> npt.NDArray[np.float32]:
-    from sklearn.decomposition import PCA
-
-    n = min(N_COMPONENTS, *(size - 1 for size in x.shape))
-    fitted = PCA(n, svd_solver="randomized", random_state=seed).fit_transform(x.toarray())
-    return np.asarray(fitted, np.float32)
-
-
-def positions(
-    components: npt.NDArray[np.float32], method: Method, seed: int
-) -> npt.NDArray[np.float32]:
-    """Cells on two axes, ``(n_cells, 2)``, from their principal components or latents."""
-    if method == "PCA":
-        return components[:, :2]
-    if method == "t-SNE":
-        from sklearn.manifold import TSNE
-
-        model = TSNE(perplexity=30, init="pca", random_state=seed)
-        return np.asarray(model.fit_transform(components), np.float32)
-    # Compiling takes half a minute the first time; kept for the next start of the app.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(map_store.folder() / "numba"))
-    from umap import UMAP
-
-    model = UMAP(n_neighbors=N_NEIGHBOURS, random_state=seed, n_jobs=1)
-    return np.asarray(model.fit_transform(components), np.float32)

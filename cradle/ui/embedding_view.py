@@ -9,10 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from cradle.data.schema import CONTROL
+from cradle.embedding import N_COMPONENTS, N_NEIGHBOURS, Method
 from cradle.errors import InputError
 from cradle.plots.scatter import MAX_POINTS, cell_map
 from cradle.ui import embedding, map_numbers, programs, store
-from cradle.ui.embedding import CellMap, MapRequest, Method
+from cradle.ui.embedding import CellMap, MapRequest
 from cradle.ui.figures import figure_with_table, table_twin
 from cradle.ui.labels import CRITERIA, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
@@ -157,7 +158,7 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     st.caption(
         f"{', '.join(f'{v:,} {k}' for k, v in n.items())} cells; computed jointly: "
         f"log2(1 + 10,000 · x / library size) of {len(embedding.genes(request)):,} genes → "
-        f"{embedding.N_COMPONENTS} principal components → {request.method}"
+        f"{N_COMPONENTS} principal components → {request.method}"
         f"{_settings(request.method)}; seed {request.seed}. "
         "**Distances and sizes on this map are not evidence.**"
     )
@@ -167,9 +168,7 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
 
 
 def _settings(method: str) -> str:
-    return {"UMAP": f" ({map_numbers.N_NEIGHBOURS} neighbours)", "t-SNE": " (perplexity 30)"}.get(
-        method, ""
-    )
+    return {"UMAP": f" ({N_NEIGHBOURS} neighbours)", "t-SNE": " (perplexity 30)"}.get(method, "")
 
 
 def _colourings(drawn: CellMap) -> list[str]:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from cradle.ui import embedding, store
+from cradle.embedding import positions
+from cradle.ui import store
 
 if TYPE_CHECKING:
     from cradle.inside import WithoutArtifact
@@ -159,4 +160,4 @@ def _background_map(
     run_path: str, source: str, fingerprint: str, data_hash: str
 ) -> npt.NDArray[np.float32]:
     _, states = _states(run_path, fingerprint, source, data_hash)
-    return embedding.positions(states.invariant.astype(np.float32), "t-SNE", 0)
+    return positions(states.invariant.astype(np.float32), "t-SNE", 0)

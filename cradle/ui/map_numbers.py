@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from cradle.embedding import N_NEIGHBOURS
+
 if TYPE_CHECKING:
     from anndata import AnnData
-
-N_NEIGHBOURS = 15
 
 
 def neighbour_mixing(

@@ -184,7 +184,7 @@ def test_unlabelled_real_file(real_data):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])
 def test_hash_does_not_depend_on_storage(layout, dtype, monkeypatch):
     expected = data_hash(raw())
-    monkeypatch.setattr(sources, "_BLOCK_CELLS", 7)
+    monkeypatch.setattr("cradle.data.cell_source.BLOCK", 7)
     assert data_hash(raw(layout, dtype)) == expected
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from cradle.nn.blocks import GaussianMLP, ResidualMLP
+from cradle.nn.blocks import GaussianMLP, ResidualMLP, linear_of_parts
 
 
 def test_lifting_equals_one_layer_over_the_concatenation():
@@ -22,3 +22,12 @@ def test_gaussian_scale_is_positive_for_extreme_outputs():
         mlp.mlp.output.bias.fill_(-1e4)
     normal = mlp(mlp.lift(torch.zeros(1, 2)))
     assert (normal.scale > 0).all()
+
+
+def test_parts_that_cells_share_are_mapped_like_those_that_are_repeated():
+    parts = torch.randn(1, 5, 3), torch.randn(4, 1, 2), torch.randn(1, 1, 6)
+    weight, bias = torch.randn(7, 11), torch.randn(7)
+    repeated = [part.expand(4, 5, -1) for part in parts]
+    expected = torch.nn.functional.linear(torch.cat(repeated, dim=-1), weight, bias)
+    for given in (parts, repeated):
+        torch.testing.assert_close(linear_of_parts(given, weight, bias), expected)

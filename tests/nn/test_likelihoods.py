@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.distributions import NegativeBinomial
 
-from cradle.nn.likelihoods import GammaPoisson
+from cradle.nn.likelihoods import GammaPoisson, standard_gamma
 
 SHARES = torch.tensor([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 5e-2, 0.3], dtype=torch.float64)
 SIZES = torch.tensor([[500.0], [5000.0], [50000.0]], dtype=torch.float64)
@@ -84,3 +85,10 @@ def test_samples_have_the_mean_and_variance_of_the_model():
     standard_error = (variance / len(counts)).sqrt()
     assert ((counts.mean(0) - mean).abs() < 4 * standard_error).all()
     np.testing.assert_allclose(counts.var(0), variance, rtol=0.03)
+
+
+@pytest.mark.parametrize("concentration", [0.2, 1.0, 2.7, 300.0])
+def test_gamma_draws_follow_the_gamma_distribution(concentration):
+    generator = torch.Generator().manual_seed(5)
+    drawn = standard_gamma(torch.full((50_000,), concentration), generator).double().numpy()
+    assert stats.kstest(drawn, stats.gamma(concentration).cdf).pvalue > 0.01

@@ -1,0 +1,53 @@
+"""Training on several processes, of one machine or of many, by Lightning."""
+
+import os
+from dataclasses import dataclass
+
+from cradle.errors import InputError
+
+STRATEGIES = ("ddp", "ddp_find_unused_parameters_true")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes train one model together.
+
+    Parameters
+    ----------
+    devices
+        Processes on each machine.
+    num_nodes
+        Machines. On a cluster each of their processes runs the same command (``srun``).
+    strategy
+        Lightning's name of how they work together.
+    """
+
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "ddp"
+
+    def __post_init__(self) -> None:
+        if min(self.devices, self.num_nodes) < 1 or self.strategy not in STRATEGIES:
+            raise InputError(
+                "The processes to train on are not possible.",
+                f"{self.devices} devices, {self.num_nodes} nodes, strategy {self.strategy!r}.",
+                f"Give one or more of each, and one of {', '.join(STRATEGIES)}.",
+            )
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one."""
+        return self.devices * self.num_nodes > 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the run; the others only train.
+
+        Lightning starts the others of its machine with the same command and a rank in their
+        environment; on a cluster SLURM does.
+        """
+        ranks = ("SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
+        return not self.several or not any(int(os.environ.get(name, 0)) for name in ranks)
+
+
+ONE_PROCESS = Processes()
