@@ -73,3 +73,15 @@ def test_every_alignment_and_try_is_a_setting_that_exists():
     for name, settings in simulation.ALIGNMENTS.values():
         for circumstances in simulation.TRIES.values():
             model_spec(name).config({**simulation.SETTINGS, **circumstances.settings, **settings})
+
+
+def test_the_committed_table_shows_what_the_readme_says():
+    """Aligned means keep more of the background and tell less of the perturbation; cells do not."""
+    table = pd.read_csv(simulation.FILE)
+    own = table[(table["try"] == "matched KL") & (table["seed"] == 0)]
+    found = own.pivot_table(index="alignment", columns="metric", values="value")
+    for means in ("means, 0.05", "means, 0.5"):
+        assert found.loc[means, "invariant_r2"] > found.loc["none", "invariant_r2"] + 0.05
+        assert found.loc[means, "probe_z_invariant"] < found.loc["none", "probe_z_invariant"] - 0.3
+    assert found.loc["cells, 0.05", "invariant_r2"] < found.loc["none", "invariant_r2"]
+    assert found.loc["cells, 0.05", "probe_z_invariant"] > found.loc["none", "probe_z_invariant"]
