@@ -128,6 +128,21 @@ def genes(request: MapRequest) -> list[str]:
     return [str(gene) for gene in store.cells_of(str(request.source)).var_names]
 
 
+def observed_names(request: MapRequest) -> pd.Index:
+    """Names of the observed cells of a map, which are its first rows."""
+    if request.source is None or request.n_observed == 0:
+        return pd.Index([])
+    names: pd.Index = store.cells_of(request.source).obs_names
+    return names[_observed_rows(request)]
+
+
+def n_available(request: MapRequest) -> int:
+    """Observed cells of the perturbations of a map, drawn or not."""
+    if request.source is None:
+        return 0
+    return int(_labels(request).isin(request.perturbations).sum())
+
+
 def within_limit(
     n_observed: int, n_generated: int, n_groups: int, limit: int = MAX_POINTS
 ) -> tuple[int, int]:
@@ -164,14 +179,23 @@ def _gathered(request: MapRequest) -> AnnData:
     )
 
 
+def _labels(request: MapRequest) -> pd.Series:
+    return pd.Series(store.cells_of(str(request.source)).obs["perturbation"].astype(str))
+
+
+def _observed_rows(request: MapRequest) -> pd.Index:
+    """Row numbers of the observed cells, every perturbation in proportion."""
+    labels = _labels(request).to_numpy()
+    chosen = np.flatnonzero(np.isin(labels, request.perturbations))
+    return thin(pd.DataFrame({"label": labels[chosen]}, index=chosen), "label",
+                request.n_observed).index  # fmt: skip
+
+
 def _observed(request: MapRequest) -> AnnData | None:
     if request.source is None or request.n_observed == 0:
         return None
     adata = store.cells_of(request.source)
-    labels = adata.obs["perturbation"].astype(str)
-    chosen = np.flatnonzero(labels.isin(request.perturbations))
-    rows = thin(pd.DataFrame({"label": labels.to_numpy()[chosen]}, index=chosen), "label",
-                request.n_observed).index  # fmt: skip
+    rows = _observed_rows(request)
     genes = adata.var_names
     if request.run_path is not None:
         run = store.run_at(request.run_path)

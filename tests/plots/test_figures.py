@@ -47,6 +47,15 @@ def test_violin_sends_curves_and_not_cells(curves: pd.DataFrame) -> None:
     assert not fig.layout.shapes
 
 
+def test_violin_marks_the_selected_cells_in_their_own_violin(curves: pd.DataFrame) -> None:
+    marked = pd.DataFrame({"source": ["artifact off"] * 3, "value": [1.0, 2.0, 3.0]})
+    fig = violins(curves, title="UMI counts", unit="counts", marked=marked)
+    crosses = [trace for trace in fig.data if trace.name == "selected" and len(trace.y)]
+    assert len(crosses) == 1
+    assert list(crosses[0].y) == [1.0, 2.0, 3.0]
+    assert np.abs(np.array(crosses[0].x) - 1).max() < 0.2  # the second violin
+
+
 def test_violin_with_a_single_value_is_drawn(curves: pd.DataFrame) -> None:
     flat = densities(pd.DataFrame({"source": ["observed"] * 3, "v": [0.0] * 3}), "v", "source")
     fig = violins(flat, title="Doublets", unit="call", threshold=0.0, fails="high")
