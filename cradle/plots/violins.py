@@ -94,7 +94,8 @@ def _add_marks(fig: go.Figure, position: int, values: pd.Series) -> None:
     aside = np.random.default_rng(position).uniform(-0.14, 0.14, len(values))
     fig.add_scatter(
         x=position + aside, y=values, mode="markers", name="selected",
-        marker={"symbol": "x-thin", "size": 6, "line": {"color": MARKED, "width": 1.5}},
+        marker={"symbol": "x-thin", "size": 5, "opacity": 0.8,
+                "line": {"color": MARKED, "width": 1.2}},
         hovertemplate="selected cell: %{y:,.4~g}<extra></extra>",
     )  # fmt: skip
 

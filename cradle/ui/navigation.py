@@ -73,3 +73,9 @@ def link(key: str, text: str = "") -> None:
         st.page_link(ROOT / "pages" / spec.file, label=words, icon=spec.icon)
     else:
         st.markdown(f"{spec.icon} {words}")
+
+
+def go(key: str) -> None:
+    """Open another page at once; nothing happens where the page runs without the router."""
+    if st.session_state.get("routed"):
+        st.switch_page(ROOT / "pages" / PAGES[key].file)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cradle.ui.sidebar import Choices
 
 SELECTED, DRAWN = "map_selection", "map_drawn"  # in the session: row numbers, and of which map
-MAX_MARKS = 200  # of each violin
+MAX_MARKS = 100  # of each violin
 _WORDS = {True: "fails quality control", False: "passes quality control"}
 
 

@@ -73,13 +73,15 @@ def _genes(drawn: CellMap, selected: list[int]) -> None:
     table = map_numbers.differential_genes(embedding.expression(drawn.request), selected)
     table["gene"] = safe_labels(table["gene"])
     number = st.column_config.NumberColumn
+    shown = table.head(map_numbers.N_SHOWN)
     st.dataframe(
-        table.head(map_numbers.N_SHOWN), hide_index=True, placeholder="–", key="selection_genes",
+        shown.assign(p_adjusted=shown["p_adjusted"].map(_p)), hide_index=True,
+        placeholder="–", key="selection_genes",
         column_config={
             "direction": "up or down",
             "difference": number("log2 units", format="%+.2f",
                                  help="Mean expression, selected minus rest. 1 means about twice."),
-            "p_adjusted": number("adjusted p", format="%.1e", help=GLOSSARY["p_adjusted"]),
+            "p_adjusted": st.column_config.TextColumn("adjusted p", help=GLOSSARY["p_adjusted"]),
             "percent_selected": number("selected, % with counts", format="%.0f"),
             "percent_rest": number("rest, % with counts", format="%.0f"),
             "n_selected": None, "n_rest": None,
@@ -94,6 +96,11 @@ def _genes(drawn: CellMap, selected: list[int]) -> None:
         "replicates**, and these were chosen by eye on a map made from the same genes, so even "
         "tiny p values are no proof: go by the difference, and check it in other cells."
     )
+
+
+def _p(value: float) -> str:
+    """A p value for reading; below what a float can hold there is no number to show."""
+    return f"{value:.1e}" if value > 1e-300 else "< 1e-300"
 
 
 def _quality(choices: Choices, drawn: CellMap, selected: list[int]) -> None:
