@@ -3,9 +3,9 @@
 import argparse
 import json
 
-from benchmarks import step
+from benchmarks import pages, step
 
-SUBJECTS = {"step": step.measure}
+SUBJECTS = {"step": step.measure, "pages": pages.measure}
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -13,16 +13,18 @@ import scipy.sparse as sp
 import streamlit as st
 
 from cradle.data.qc import CRITERIA, judge_generated
+from cradle.errors import InputError
 from cradle.plots.scatter import MAX_POINTS, thin
 from cradle.ui import generation, map_store, store
 from cradle.ui.map_numbers import N_NEIGHBOURS, neighbour_mixing
+from cradle.ui.projection import Method, place, principal_components
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Method = Literal["PCA", "UMAP", "t-SNE"]
+Basis = Literal["all cells", "observed cells"]
+Tell = Callable[[float, str], object]  # share done, and what comes now
 COLUMNS = ("perturbation", "source", "split", "true_artifact", "qc_fail", "library_size", *CRITERIA)
-N_COMPONENTS = 50
 
 
 class MapRequest(NamedTuple):
@@ -44,6 +46,9 @@ class MapRequest(NamedTuple):
         Whether cells with the artifact on are generated too.
     method, seed
         Of the map; the seed is that of generation too.
+    basis
+        Cells that components and map are fitted on; generated ones are projected onto those of the
+        observed cells, or take part.
     """
 
     source: str | None
@@ -54,6 +59,7 @@ class MapRequest(NamedTuple):
     artifact: bool
     method: Method
     seed: int
+    basis: Basis = "all cells"
 
 
 @dataclass(frozen=True)
@@ -104,15 +110,46 @@ def cell_map(request: MapRequest) -> CellMap:
     return CellMap(request, *stored)
 
 
-def computed(request: MapRequest) -> map_store.Stored:
+def prepare(request: MapRequest, tell: Tell) -> None:
+    """Compute and keep a map, saying how far it is; ``cell_map`` then finds it."""
+    map_store.write(map_name(request), computed(request, tell))
+
+
+def computed(request: MapRequest, tell: Tell = lambda _share, _words: None) -> map_store.Stored:
     """The map of a request, computed now."""
+    for number, label in enumerate(asked := _asked(request)):
+        tell(0.4 * number / len(asked), f"Generating cells: {number + 1} of {len(asked)}")
+        _cells_with(request, label)
+    tell(0.4, "Reading the cells")
     adata = expression(request)
-    components = _principal_components(adata.X, request.seed)
     source = adata.obs["source"].astype(str).to_numpy()
+    fitted_on = source == "observed" if request.basis == "observed cells" else source != ""
+    tell(0.5, f"Principal components of {adata.n_obs:,} cells")
+    components = principal_components(adata.X, fitted_on, request.seed)
+    tell(0.6, f"{request.method} of {adata.n_obs:,} cells, from seconds to a minute")
+    positions = place(components, fitted_on, request.method, request.seed)
+    tell(0.9, "How well observed and generated cells mix")
     pair = np.isin(source, ["observed", "artifact off"])
-    positions = _positions(components, request.method, request.seed)
     mixing = neighbour_mixing(components[pair], source[pair])
     return map_store.Stored(adata.obs.reset_index(drop=True), positions, mixing)
+
+
+def check_basis(request: MapRequest) -> None:
+    """Refuse a map that cannot be made (InputError)."""
+    if request.basis == "all cells":
+        return
+    if request.method == "t-SNE":
+        raise InputError(
+            "t-SNE cannot place further cells on a map.",
+            "a map fitted on observed cells, with generated ones to project.",
+            "Choose UMAP or PCA, or fit the map on all cells.",
+        )
+    if request.source is None or request.n_observed < 2 * N_NEIGHBOURS:
+        raise InputError(
+            "There are too few observed cells to fit a map on.",
+            f"{request.n_observed} of at least {2 * N_NEIGHBOURS}.",
+            "Show more observed cells, or fit the map on all cells.",
+        )
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading and generating the cells …")
@@ -209,16 +246,24 @@ def _observed(request: MapRequest) -> AnnData | None:
     return part
 
 
-def _generated(request: MapRequest) -> list[AnnData]:
+def _asked(request: MapRequest) -> list[str]:
+    """Perturbations that cells are generated of."""
     if request.run_path is None or request.n_generated == 0:
         return []
+    return list(filter(store.run_at(request.run_path).design.expresses, request.perturbations))
+
+
+def _cells_with(request: MapRequest, label: str) -> AnnData:
     switch: generation.Switch = "twins" if request.artifact else "off"
-    design = store.run_at(request.run_path).design
+    return generation.cells(
+        str(request.run_path), label, request.n_generated, switch, request.seed, None
+    )
+
+
+def _generated(request: MapRequest) -> list[AnnData]:
     parts = []
-    for label in filter(design.expresses, request.perturbations):
-        part = generation.cells(
-            request.run_path, label, request.n_generated, switch, request.seed, None
-        ).copy()
+    for label in _asked(request):
+        part = _cells_with(request, label).copy()
         part.obs["source"] = part.obs["artifact"].astype(str).map(generation.SOURCES)
         part.obs["split"] = "generated"
         parts.append(part)
@@ -233,29 +278,3 @@ def _expression(adata: AnnData) -> AnnData:
     adata.layers.clear()
     adata.obs = adata.obs[[c for c in COLUMNS if c in adata.obs]]
     return adata
-
-
-def _principal_components(x: sp.csr_matrix, seed: int) -> npt.NDArray[np.float32]:
-    from sklearn.decomposition import PCA
-
-    n = min(N_COMPONENTS, *(size - 1 for size in x.shape))
-    fitted = PCA(n, svd_solver="randomized", random_state=seed).fit_transform(x.toarray())
-    return np.asarray(fitted, np.float32)
-
-
-def _positions(
-    components: npt.NDArray[np.float32], method: Method, seed: int
-) -> npt.NDArray[np.float32]:
-    if method == "PCA":
-        return components[:, :2]
-    if method == "t-SNE":
-        from sklearn.manifold import TSNE
-
-        model = TSNE(perplexity=30, init="pca", random_state=seed)
-        return np.asarray(model.fit_transform(components), np.float32)
-    # Compiling takes half a minute the first time; kept for the next start of the app.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(map_store.folder() / "numba"))
-    from umap import UMAP
-
-    model = UMAP(n_neighbors=N_NEIGHBOURS, random_state=seed, n_jobs=1)
-    return np.asarray(model.fit_transform(components), np.float32)

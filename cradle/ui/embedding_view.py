@@ -11,14 +11,19 @@ import streamlit as st
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.plots.scatter import MAX_POINTS, cell_map
-from cradle.ui import embedding, map_numbers, programs, selection, store
-from cradle.ui.embedding import CellMap, MapRequest, Method
+from cradle.ui import embedding, map_numbers, programs, projection, selection, store
+from cradle.ui.embedding import Basis, CellMap, MapRequest
 from cradle.ui.figures import figure_with_table
 from cradle.ui.labels import CRITERIA, safe_label, safe_labels
+from cradle.ui.projection import Method
 from cradle.ui.sidebar import Choices
 
 MAX_CLASSES = 8
 MAX_PERTURBATIONS = 12
+BASES: dict[Basis, str] = {
+    "all cells": "computed jointly",
+    "observed cells": "fitted on the observed cells, generated ones projected",
+}
 N_SHOWN, N_OBSERVED, N_GENERATED = 6, 2000, 100  # what the form starts with
 
 
@@ -56,11 +61,17 @@ def ask(choices: Choices) -> MapRequest | None:
             disabled=not has_artifact,
             help="Generate each cell twice, with the artifact off and on.",
         )  # fmt: skip
+        basis = st.segmented_control(
+            "Map fitted on", ("all cells", "observed cells"), default="all cells", required=True,
+            key="basis", bind="query-params", disabled=source is None or not generates,
+            help="All cells: observed and generated ones share one map. Observed cells: these "
+            "alone make the map, and generated ones are projected onto it (UMAP and PCA).",
+        )  # fmt: skip
         pressed = st.form_submit_button("Compute the map", type="primary",
                                         icon=":material/play_arrow:")  # fmt: skip
     asked = compose(
         choices, list(shown), int(n_observed), int(n_generated), bool(artifact),
-        cast("Method", method), int(seed),
+        cast("Method", method), int(seed), cast("Basis", basis),
     )  # fmt: skip
     if asked.n_generated < n_generated and generates:
         st.caption(
@@ -86,6 +97,7 @@ def compose(
     artifact: bool = True,
     method: Method = "UMAP",
     seed: int = 0,
+    basis: Basis = "all cells",
 ) -> MapRequest:
     """What the form asks for, reduced to what a map can hold."""
     run, source = store.run(choices), choices.dataset.source
@@ -101,7 +113,7 @@ def compose(
         here, n_generated if generates else 0, len(shown) * (2 if twins else 1)
     )
     path = str(run.path) if generates and run is not None else None
-    return MapRequest(source, path, tuple(shown), *most, twins, method, seed)
+    return MapRequest(source, path, tuple(shown), *most, twins, method, seed, basis)
 
 
 def default_request(choices: Choices) -> MapRequest:
@@ -123,7 +135,12 @@ def _counts(choices: Choices) -> pd.Series[int]:
 
 
 def compute(request: MapRequest) -> CellMap:
-    """The map, from the cache or with a spinner."""
+    """The map, kept from before or computed with its progress; leaving the page stops it."""
+    embedding.check_basis(request)
+    if not embedding.at_hand(request):
+        bar = st.progress(0.0, "Loading the model …")
+        embedding.prepare(request, lambda share, words: bar.progress(share, f"{words} …"))
+        bar.empty()
     return embedding.cell_map(request)
 
 
@@ -153,10 +170,10 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
         alt=f"Map of {len(points)} cells; {', '.join(f'{v} {k}' for k, v in n.items())}.",
     )  # fmt: skip
     st.caption(
-        f"{', '.join(f'{v:,} {k}' for k, v in n.items())} cells{_of_all(request, n)}; computed "
-        f"jointly: "
+        f"{', '.join(f'{v:,} {k}' for k, v in n.items())} cells{_of_all(request, n)}; "
+        f"{BASES[request.basis]}: "
         f"log2(1 + 10,000 · x / library size) of {len(embedding.genes(request)):,} genes → "
-        f"{embedding.N_COMPONENTS} principal components → {request.method}"
+        f"{projection.N_COMPONENTS} principal components → {request.method}"
         f"{_settings(request.method)}; seed {request.seed}. "
         "**Distances and sizes on this map are not evidence.**"
     )

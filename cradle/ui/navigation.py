@@ -46,6 +46,8 @@ def configure() -> None:
     """Title, width and icon of the app; with the icon at hand, no browser asks the web for one."""
     icon = str(ROOT / "assets" / "icon.svg")
     st.set_page_config(page_title="Cradle", page_icon=icon, layout="wide")
+    # Streamlit leaves a hand's breadth free above and below each page.
+    st.html("<style>.stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}</style>")
 
 
 def navigation() -> st.Page:

@@ -168,6 +168,19 @@ def test_a_map_that_was_computed_before_is_shown_at_once(demo: Path, open_page: 
     assert open_page("embeddings", **link).metric
 
 
+def test_generated_cells_can_be_projected_onto_the_map_of_observed_ones(
+    demo: Path, open_page: Open
+) -> None:
+    app = open_page("embeddings", n_generated="20")
+    app.segmented_control(key="method").set_value("PCA")
+    app.segmented_control(key="basis").set_value("observed cells")
+    app.button[0].click().run()
+    assert any("generated ones projected" in text.value for text in _calm(app).caption)
+    app.segmented_control(key="method").set_value("t-SNE")
+    app.button[0].click().run()
+    assert any("t-SNE cannot place" in box.value for box in app.warning)
+
+
 def test_selected_cells_get_composition_and_genes(demo: Path, open_page: Open) -> None:
     app = open_page("embeddings")
     app.segmented_control(key="method").set_value("PCA")
