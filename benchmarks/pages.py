@@ -69,7 +69,7 @@ PRESS = """
     const look = () => {
         if (started && drawn())
             return frame(() => frame(() => done((performance.now() - start) / 1000)));
-        if (performance.now() - start > 120000) return fail(new Error('not drawn: ' + what));
+        if (performance.now() - start > 600000) return fail(new Error('not drawn: ' + what));
         setTimeout(look, 5);
     };
     found.click();
