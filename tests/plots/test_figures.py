@@ -151,3 +151,10 @@ def test_top_genes_show_intervals_only_where_there_are_some() -> None:
     assert list(predicted.error_x.arrayminus) == [0.5, 0.5]
     without = top_genes(table[["gene", "predicted"]], title="Top genes")
     assert without.data[0].error_x.array is None
+
+
+def test_title_of_a_map_leaves_room_for_the_longest_mode_bar_on_a_phone() -> None:
+    points = pd.DataFrame({"x": [0.0], "y": [0.0], "row": [0], "label": ["a"], "color": ["a"]})
+    fig = cell_map(points, title="UMAP of 2,446 cells, coloured by observed or generated",
+                   axes=("1", "2"), color="color", numeric=False)  # fmt: skip
+    assert max(map(len, fig.layout.title.text.split("<br>"))) <= 22
