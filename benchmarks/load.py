@@ -92,11 +92,12 @@ async def memory(port: int, page: str, reruns: int, process: int) -> list[float]
         for _ in range(10):
             for _ in range(max(1, reruns // 10)):
                 await session.rerun()
-            seen.append(_resident_mb(process))
+            seen.append(resident_mb(process))
         return seen
 
 
-def _resident_mb(process: int) -> float:
+def resident_mb(process: int) -> float:
+    """Resident memory of a process."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 

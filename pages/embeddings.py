@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import embedding_beside, embedding_view
+from cradle.ui import embedding_beside, embedding_view, selection_view
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 
@@ -19,7 +19,7 @@ def body(choices: Choices) -> None:
     drawn = embedding_view.compute(request)
     selected = embedding_view.draw(choices, request, drawn)
     embedding_view.evidence(drawn)
-    embedding_view.selection(drawn, selected)
+    selection_view.describe(choices, drawn, selected)
     embedding_beside.beside(choices, request)
 
 

@@ -1,6 +1,6 @@
 """Generate: cells of any perturbation that the model can express, beside the observed ones."""
 
-from cradle.ui import generate_view
+from cradle.ui import generate_view, picker
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 from cradle.ui.store import needs_run
@@ -12,7 +12,7 @@ def body(choices: Choices) -> None:
     if query is None:
         generate_view.nothing_yet()
         return
-    generate_view.support(run, query.label)
+    picker.support(run, query.label)
     generate_view.results(choices, query)
 
 

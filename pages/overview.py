@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import glance, store
+from cradle.ui import glance, store, tour
 from cradle.ui.frame import show
 from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
@@ -20,6 +20,7 @@ def body(choices: Choices) -> None:
         "simple rules to beat.  \n"
         "Every figure comes with its table; both are yours to download."
     )
+    tour.welcome(choices)
     left, right = st.columns(2, gap="large")
     with left:
         glance.dataset(choices)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import effects, generate, screens, step
+from benchmarks import effects, generate, pages, screens, step
 from cradle.data.sources import data_hash, load
 from cradle.runs import Run
 
@@ -76,3 +76,19 @@ def test_integrated_effects_agree_with_sampled_ones(monkeypatch):
     z = effects.disagreement(Run.load(effects.RUN).predictor(), 400)
     assert len(z) > 100
     assert np.sqrt(np.mean(z**2)) < 1.3
+
+
+def test_pages_are_held_against_the_slowest_of_each_kind():
+    figures = {"first_visitor": 9.0, "open": 1.5, "page_data": 0.2, "page_train": 1.4,
+               "control_threshold": 0.25, "memory_mb": 450.0, "load_average": 0.1}  # fmt: skip
+    assert pages._ratios(figures) == {
+        "open_of_bar": 0.5, "page_of_bar": pytest.approx(2.0), "control_of_bar": 0.5,
+        "memory_mb_of_bar": 0.5,
+    }  # fmt: skip
+
+
+def test_every_page_of_the_app_is_measured():
+    from cradle.ui.navigation import PAGES
+
+    assert list(pages.TITLES) == [spec.title for spec in PAGES.values()]
+    assert {title for title, _, _ in pages.CONTROLS.values()} <= set(pages.TITLES)

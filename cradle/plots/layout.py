@@ -10,6 +10,8 @@ from cradle.plots.palette import GRID
 TITLE_WIDTH = 36
 #: The same beside the longer mode bar of figures in which points can be selected.
 NARROW_TITLE = 27
+#: The same where lasso and box stand in the mode bar too.
+LASSO_TITLE = 22
 
 
 def finish(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cradle.plots.layout import NARROW_TITLE, finish
+from cradle.plots.layout import LASSO_TITLE, NARROW_TITLE, finish
 from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS, THRESHOLD
 
 WEBGL_ABOVE = 5_000
@@ -129,7 +129,7 @@ def cell_map(
     for name, item in legend.items():
         fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=item | {"size": 9})
     finish(fig, title=title, x=axes[0], y=axes[1], height=560, legend=bool(legend),
-           title_width=NARROW_TITLE)  # fmt: skip
+           title_width=LASSO_TITLE)  # fmt: skip
     fig.update_layout(dragmode="lasso")
     fig.update_xaxes(showticklabels=False, showgrid=False)
     fig.update_yaxes(showticklabels=False, showgrid=False)

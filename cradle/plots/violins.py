@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cradle.plots.layout import finish
-from cradle.plots.palette import FAIL_ZONE, PASS_ZONE, THRESHOLD, fade, style_of
+from cradle.plots.palette import FAIL_ZONE, MARKED, PASS_ZONE, THRESHOLD, fade, style_of
 
 _HALF_WIDTH = 0.42
 _TITLE = 20  # characters; three violins stand in a row
@@ -19,6 +19,7 @@ def violins(
     threshold: float | None = None,
     fails: str | None = None,
     height: int = 320,
+    marked: pd.DataFrame | None = None,
 ) -> go.Figure:
     """One violin per source of cells.
 
@@ -36,11 +37,15 @@ def violins(
         ``low`` or ``high``: the side of the threshold that fails.
     height
         Pixels.
+    marked
+        Cells that stand out: columns ``source`` and ``value``.
     """
     fig = go.Figure()
     sources = list(dict.fromkeys(curves["source"]))
     for position, source in enumerate(sources):
         _add_violin(fig, position, source, curves[curves["source"] == source])
+        if marked is not None:
+            _add_marks(fig, position, marked.loc[marked["source"] == source, "value"])
     # In three lines, so that labels stand side by side in a narrow column.
     labels = [f"{source.replace(' ', '<br>')}<br>n = {_n(curves, source):,}" for source in sources]
     fig.update_xaxes(
@@ -81,6 +86,17 @@ def _add_violin(fig: go.Figure, position: int, source: str, curve: pd.DataFrame)
                 "line": {"color": "white", "width": 1}},
         hovertemplate=f"{source}<br>median %{{y:,.4~g}}<extra></extra>",
         name=f"{source}, median",
+    )  # fmt: skip
+
+
+def _add_marks(fig: go.Figure, position: int, values: pd.Series) -> None:
+    """Selected cells as crosses, spread sideways by a fixed draw so that they can be told apart."""
+    aside = np.random.default_rng(position).uniform(-0.14, 0.14, len(values))
+    fig.add_scatter(
+        x=position + aside, y=values, mode="markers", name="selected",
+        marker={"symbol": "x-thin", "size": 5, "opacity": 0.8,
+                "line": {"color": MARKED, "width": 1.2}},
+        hovertemplate="selected cell: %{y:,.4~g}<extra></extra>",
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,14 @@ import pandas as pd
 import streamlit as st
 
 from cradle.data.qc import CRITERIA, judge_generated
-from cradle.embedding import Method, log2_cp10k, positions, principal_components
+from cradle.embedding import (
+    N_NEIGHBOURS,
+    Method,
+    log2_cp10k,
+    positions,
+    principal_components,
+)
+from cradle.errors import InputError
 from cradle.plots.scatter import MAX_POINTS, thin
 from cradle.ui import generation, map_store, store
 from cradle.ui.map_numbers import neighbour_mixing
@@ -19,6 +27,8 @@ from cradle.ui.map_numbers import neighbour_mixing
 if TYPE_CHECKING:
     from anndata import AnnData
 
+Basis = Literal["all cells", "observed cells"]
+Tell = Callable[[float, str], object]  # share done, and what comes now
 COLUMNS = ("perturbation", "source", "split", "true_artifact", "qc_fail", "library_size", *CRITERIA)
 
 
@@ -41,6 +51,9 @@ class MapRequest(NamedTuple):
         Whether cells with the artifact on are generated too.
     method, seed
         Of the map; the seed is that of generation too.
+    basis
+        Cells that components and map are fitted on; generated ones are projected onto those of the
+        observed cells, or take part.
     """
 
     source: str | None
@@ -51,6 +64,7 @@ class MapRequest(NamedTuple):
     artifact: bool
     method: Method
     seed: int
+    basis: Basis = "all cells"
 
 
 @dataclass(frozen=True)
@@ -101,17 +115,49 @@ def cell_map(request: MapRequest) -> CellMap:
     return CellMap(request, *stored)
 
 
-def computed(request: MapRequest) -> map_store.Stored:
+def prepare(request: MapRequest, tell: Tell) -> None:
+    """Compute and keep a map, saying how far it is; ``cell_map`` then finds it."""
+    map_store.write(map_name(request), computed(request, tell))
+
+
+def computed(request: MapRequest, tell: Tell = lambda _share, _words: None) -> map_store.Stored:
     """The map of a request, computed now."""
+    for number, label in enumerate(asked := _asked(request)):
+        tell(0.4 * number / len(asked), f"Generating cells: {number + 1} of {len(asked)}")
+        _cells_with(request, label)
+    tell(0.4, "Reading the cells")
     adata = expression(request)
-    components = principal_components(adata.X, request.seed)
     source = adata.obs["source"].astype(str).to_numpy()
-    pair = np.isin(source, ["observed", "artifact off"])
+    fitted_on = source == "observed" if request.basis == "observed cells" else source != ""
+    tell(0.5, f"Principal components of {adata.n_obs:,} cells")
+    components = principal_components(adata.X, request.seed, fitted_on)
+    tell(0.6, f"{request.method} of {adata.n_obs:,} cells, from seconds to a minute")
     placed = positions(
-        components, request.method, request.seed, numba_cache=map_store.folder() / "numba"
-    )
+        components, request.method, request.seed,
+        fitted_on=fitted_on, numba_cache=map_store.folder() / "numba",
+    )  # fmt: skip
+    tell(0.9, "How well observed and generated cells mix")
+    pair = np.isin(source, ["observed", "artifact off"])
     mixing = neighbour_mixing(components[pair], source[pair])
     return map_store.Stored(adata.obs.reset_index(drop=True), placed, mixing)
+
+
+def check_basis(request: MapRequest) -> None:
+    """Refuse a map that cannot be made (InputError)."""
+    if request.basis == "all cells":
+        return
+    if request.method == "t-SNE":
+        raise InputError(
+            "t-SNE cannot place further cells on a map.",
+            "a map fitted on observed cells, with generated ones to project.",
+            "Choose UMAP or PCA, or fit the map on all cells.",
+        )
+    if request.source is None or request.n_observed < 2 * N_NEIGHBOURS:
+        raise InputError(
+            "There are too few observed cells to fit a map on.",
+            f"{request.n_observed} of at least {2 * N_NEIGHBOURS}.",
+            "Show more observed cells, or fit the map on all cells.",
+        )
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading and generating the cells …")
@@ -125,6 +171,21 @@ def genes(request: MapRequest) -> list[str]:
     if request.run_path is not None:
         return list(store.run_at(request.run_path).genes)
     return [str(gene) for gene in store.cells_of(str(request.source)).var_names]
+
+
+def observed_names(request: MapRequest) -> pd.Index:
+    """Names of the observed cells of a map, which are its first rows."""
+    if request.source is None or request.n_observed == 0:
+        return pd.Index([])
+    names: pd.Index = store.cells_of(request.source).obs_names
+    return names[_observed_rows(request)]
+
+
+def n_available(request: MapRequest) -> int:
+    """Observed cells of the perturbations of a map, drawn or not."""
+    if request.source is None:
+        return 0
+    return int(_labels(request).isin(request.perturbations).sum())
 
 
 def within_limit(
@@ -163,14 +224,23 @@ def _gathered(request: MapRequest) -> AnnData:
     )
 
 
+def _labels(request: MapRequest) -> pd.Series:
+    return pd.Series(store.cells_of(str(request.source)).obs["perturbation"].astype(str))
+
+
+def _observed_rows(request: MapRequest) -> pd.Index:
+    """Row numbers of the observed cells, every perturbation in proportion."""
+    labels = _labels(request).to_numpy()
+    chosen = np.flatnonzero(np.isin(labels, request.perturbations))
+    return thin(pd.DataFrame({"label": labels[chosen]}, index=chosen), "label",
+                request.n_observed).index  # fmt: skip
+
+
 def _observed(request: MapRequest) -> AnnData | None:
     if request.source is None or request.n_observed == 0:
         return None
     adata = store.cells_of(request.source)
-    labels = adata.obs["perturbation"].astype(str)
-    chosen = np.flatnonzero(labels.isin(request.perturbations))
-    rows = thin(pd.DataFrame({"label": labels.to_numpy()[chosen]}, index=chosen), "label",
-                request.n_observed).index  # fmt: skip
+    rows = _observed_rows(request)
     genes = adata.var_names
     if request.run_path is not None:
         run = store.run_at(request.run_path)
@@ -184,16 +254,24 @@ def _observed(request: MapRequest) -> AnnData | None:
     return part
 
 
-def _generated(request: MapRequest) -> list[AnnData]:
+def _asked(request: MapRequest) -> list[str]:
+    """Perturbations that cells are generated of."""
     if request.run_path is None or request.n_generated == 0:
         return []
+    return list(filter(store.run_at(request.run_path).design.expresses, request.perturbations))
+
+
+def _cells_with(request: MapRequest, label: str) -> AnnData:
     switch: generation.Switch = "twins" if request.artifact else "off"
-    design = store.run_at(request.run_path).design
+    return generation.cells(
+        str(request.run_path), label, request.n_generated, switch, request.seed, None
+    )
+
+
+def _generated(request: MapRequest) -> list[AnnData]:
     parts = []
-    for label in filter(design.expresses, request.perturbations):
-        part = generation.cells(
-            request.run_path, label, request.n_generated, switch, request.seed, None
-        ).copy()
+    for label in _asked(request):
+        part = _cells_with(request, label).copy()
         part.obs["source"] = part.obs["artifact"].astype(str).map(generation.SOURCES)
         part.obs["split"] = "generated"
         parts.append(part)

@@ -12,14 +12,18 @@ from cradle.data.schema import CONTROL
 from cradle.embedding import N_COMPONENTS, N_NEIGHBOURS, Method
 from cradle.errors import InputError
 from cradle.plots.scatter import MAX_POINTS, cell_map
-from cradle.ui import embedding, map_numbers, programs, store
-from cradle.ui.embedding import CellMap, MapRequest
-from cradle.ui.figures import figure_with_table, table_twin
+from cradle.ui import embedding, programs, selection, store
+from cradle.ui.embedding import Basis, CellMap, MapRequest
+from cradle.ui.figures import figure_with_table
 from cradle.ui.labels import CRITERIA, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
 MAX_CLASSES = 8
 MAX_PERTURBATIONS = 12
+BASES: dict[Basis, str] = {
+    "all cells": "computed jointly",
+    "observed cells": "fitted on the observed cells, generated ones projected",
+}
 N_SHOWN, N_OBSERVED, N_GENERATED = 6, 2000, 100  # what the form starts with
 
 
@@ -57,11 +61,17 @@ def ask(choices: Choices) -> MapRequest | None:
             disabled=not has_artifact,
             help="Generate each cell twice, with the artifact off and on.",
         )  # fmt: skip
+        basis = st.segmented_control(
+            "Map fitted on", ("all cells", "observed cells"), default="all cells", required=True,
+            key="basis", bind="query-params", disabled=source is None or not generates,
+            help="All cells: observed and generated ones share one map. Observed cells: these "
+            "alone make the map, and generated ones are projected onto it (UMAP and PCA).",
+        )  # fmt: skip
         pressed = st.form_submit_button("Compute the map", type="primary",
                                         icon=":material/play_arrow:")  # fmt: skip
     asked = compose(
         choices, list(shown), int(n_observed), int(n_generated), bool(artifact),
-        cast("Method", method), int(seed),
+        cast("Method", method), int(seed), cast("Basis", basis),
     )  # fmt: skip
     if asked.n_generated < n_generated and generates:
         st.caption(
@@ -87,6 +97,7 @@ def compose(
     artifact: bool = True,
     method: Method = "UMAP",
     seed: int = 0,
+    basis: Basis = "all cells",
 ) -> MapRequest:
     """What the form asks for, reduced to what a map can hold."""
     run, source = store.run(choices), choices.dataset.source
@@ -102,7 +113,7 @@ def compose(
         here, n_generated if generates else 0, len(shown) * (2 if twins else 1)
     )
     path = str(run.path) if generates and run is not None else None
-    return MapRequest(source, path, tuple(shown), *most, twins, method, seed)
+    return MapRequest(source, path, tuple(shown), *most, twins, method, seed, basis)
 
 
 def default_request(choices: Choices) -> MapRequest:
@@ -124,15 +135,17 @@ def _counts(choices: Choices) -> pd.Series[int]:
 
 
 def compute(request: MapRequest) -> CellMap:
-    """The map, from the cache or with a spinner."""
+    """The map, kept from before or computed with its progress; leaving the page stops it."""
+    embedding.check_basis(request)
+    if not embedding.at_hand(request):
+        bar = st.progress(0.0, "Loading the model …")
+        embedding.prepare(request, lambda share, words: bar.progress(share, f"{words} …"))
+        bar.empty()
     return embedding.cell_map(request)
 
 
 def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     """The map in the chosen colours; returns the selected rows."""
-    if st.session_state.get("map_drawn", request) != request:
-        st.session_state.pop("map_selection", None)  # of the cells of another map
-    st.session_state["map_drawn"] = request
     left, right = st.columns(2)
     options = _colourings(drawn)
     by = left.selectbox("Colour by", options, key="colour", bind="query-params",
@@ -143,28 +156,36 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
                                bind="query-params", format_func=safe_label)  # fmt: skip
     points = points_of(drawn, str(by), None if gene is None else str(gene))
     numeric = pd.api.types.is_numeric_dtype(points["color"])
-    selected = st.session_state.get("map_selection", [])
+    marked = selection.to_draw(request, (by, gene))
     n = drawn.obs["source"].value_counts()
     fig = cell_map(
         points, title=f"{request.method} of {len(points):,} cells, coloured by {options_label(by)}",
         axes=(f"{request.method} 1", f"{request.method} 2"), color="color", numeric=numeric,
         unit=options_label(by) if gene is None else f"{safe_label(gene)}, log2 units",
-        selected=selected or None,
+        selected=marked or None,
     )  # fmt: skip
     chosen = figure_with_table(
         fig, points.drop(columns="row"), f"map_{request.method}", select=["lasso", "box"],
+        again=selection.times_cleared(),
         alt=f"Map of {len(points)} cells; {', '.join(f'{v} {k}' for k, v in n.items())}.",
     )  # fmt: skip
     st.caption(
-        f"{', '.join(f'{v:,} {k}' for k, v in n.items())} cells; computed jointly: "
+        f"{', '.join(f'{v:,} {k}' for k, v in n.items())} cells{_of_all(request, n)}; "
+        f"{BASES[request.basis]}: "
         f"log2(1 + 10,000 · x / library size) of {len(embedding.genes(request)):,} genes → "
         f"{N_COMPONENTS} principal components → {request.method}"
         f"{_settings(request.method)}; seed {request.seed}. "
         "**Distances and sizes on this map are not evidence.**"
     )
-    if chosen:
-        st.session_state["map_selection"] = sorted(chosen)
-    return list(st.session_state.get("map_selection", []))
+    return selection.take(chosen)
+
+
+def _of_all(request: MapRequest, n: pd.Series[int]) -> str:
+    """How many observed cells are left out, where some are."""
+    drawn, there = int(n.get("observed", 0)), embedding.n_available(request)
+    if drawn == there:
+        return ""
+    return f" (of {there:,} observed ones, every perturbation in proportion)"
 
 
 def _settings(method: str) -> str:
@@ -231,43 +252,3 @@ def evidence(drawn: CellMap) -> None:
         help="Of the 15 nearest neighbours in 50 principal components, the share from the other "
         "source, divided by the share expected if both were mixed at random. 1: mixed; 0: apart.",
     )  # fmt: skip
-
-
-def selection(drawn: CellMap, selected: list[int]) -> None:
-    """Counts, composition and differential genes of the selected cells."""
-    st.subheader("Selected cells")
-    if not selected or len(selected) == len(drawn.obs) or max(selected) >= len(drawn.obs):
-        st.info("Draw around cells with the lasso to see what they are.", icon=":material/gesture:")
-        return
-    obs = drawn.obs.iloc[selected]
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown(f"**{len(selected):,} of {len(drawn.obs):,} cells**")
-        table = pd.crosstab(safe_labels(obs["perturbation"].astype(str)),
-                            obs["source"].astype(str))  # fmt: skip
-        st.dataframe(
-            table.reset_index(), hide_index=True, placeholder="–", key="selection_composition"
-        )
-        if st.button("Clear the selection"):
-            st.session_state.pop("map_selection")
-            st.rerun()
-    with right:
-        st.markdown("**Genes that differ from all other cells on the map**")
-        genes = map_numbers.differential_genes(embedding.expression(drawn.request), selected)
-        genes["gene"] = safe_labels(genes["gene"])
-        percent = st.column_config.NumberColumn
-        st.dataframe(
-            genes, hide_index=True, placeholder="–", key="selection_genes",
-            column_config={
-                "direction": "up or down",
-                "difference": st.column_config.NumberColumn("log2 units", format="%.2f"),
-                "percent_selected": percent("selected, % with counts", format="%.0f"),
-                "percent_rest": percent("rest, % with counts", format="%.0f"),
-                "t": st.column_config.NumberColumn("Welch t", format="%.1f"),
-            },
-        )  # fmt: skip
-        st.caption(
-            "Mean log2 expression, selected minus rest. A description, not a test: the cells "
-            "were chosen by eye on a map made from the same genes."
-        )
-        table_twin(genes, "selection")

@@ -37,6 +37,7 @@ def figure_with_table(
     *,
     alt: str,
     select: Sequence[Literal["points", "box", "lasso"]] = (),
+    again: int = 0,
 ) -> list[int]:
     """Show a figure with its table twin and both downloads.
 
@@ -52,6 +53,8 @@ def figure_with_table(
         What a reader who cannot see the figure should know.
     select
         Ways in which points can be selected; none by default.
+    again
+        Another number draws the figure as new, with nothing selected in the browser.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def figure_with_table(
         table_twin(table, name)
         return []
     event = st.plotly_chart(
-        _labelled(fig), key=f"figure_{name}", config=config(name, zoom=True), alt=alt,
+        _labelled(fig), key=f"figure_{name}_{again}", config=config(name, zoom=True), alt=alt,
         on_select="rerun", selection_mode=list(select),
     )  # fmt: skip
     table_twin(table, name)
@@ -90,13 +93,18 @@ def _image_format() -> str:
     return str(st.session_state.get("format", "svg"))
 
 
+def csv_button(table: pd.DataFrame, name: str, words: str = "Download CSV") -> None:
+    """Download of a table as ``name.csv``; its bytes are made when the button is pressed."""
+    st.download_button(
+        words, lambda: csv_bytes(table), f"{name}.csv", "text/csv", key=f"csv_{name}",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
 def table_twin(table: pd.DataFrame, name: str) -> None:
     """The table behind a figure: CSV download, and the rows in an expander."""
     with st.expander(f"Table behind the figure ({len(table):,} rows)", icon=":material/table:"):
-        st.download_button(
-            "Download CSV", lambda: csv_bytes(table), f"{name}.csv", "text/csv",
-            key=f"csv_{name}", icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+        csv_button(table, name)
         st.dataframe(table.head(MAX_ROWS), hide_index=True, key=f"table_{name}")
         if len(table) > MAX_ROWS:
             st.caption(f"The first {MAX_ROWS:,} rows; the CSV holds all {len(table):,}.")

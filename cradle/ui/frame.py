@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from cradle.ui import links, sidebar, warm
+from cradle.ui import links, sidebar, tour, warm
 from cradle.ui.errors import guard
 from cradle.ui.labels import safe_label
 from cradle.ui.navigation import PAGES, configure, navigation
@@ -46,6 +46,7 @@ def show(key: str, body: Body) -> None:
         choices = st.session_state["choices"] if st.session_state.get("routed") else sidebar.draw()
         if choices is not None:
             _context(choices)
+            tour.strip(key)
             body(choices)
     if first:
         links.check(key)

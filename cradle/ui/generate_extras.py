@@ -1,9 +1,7 @@
-"""Beside one query: an unmeasured pair by chance, up to four combinations together, the bundle."""
+"""Beside one query: up to four combinations together, and the bundle."""
 
 from __future__ import annotations
 
-import itertools
-import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from cradle.bundle import bundle
-from cradle.data.dosage import canonical, genes_of
+from cradle.data.dosage import canonical
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.plots.heatmap import effect_heatmap
-from cradle.ui import generation, store
+from cradle.ui import generation, store, surprise
 from cradle.ui.figures import figure_with_table, slug
 from cradle.ui.labels import GLOSSARY, SUPPORT, safe_label, safe_labels
 
@@ -27,31 +25,6 @@ MAX_COMPARED = 4
 N_GENES = 20
 CHANGED = 0.5  # log2 units
 _MAX_OPTIONS = 3_000
-
-
-def unmeasured_pairs(run: Run) -> list[str]:
-    """Pairs of genes that training cells carry each, and no cell together."""
-    known = set(run.perturbations["perturbation"])
-    pairs = (canonical(pair) for pair in itertools.combinations(run.perturbed_genes, 2))
-    return [label for label in pairs if label not in known]
-
-
-def surprise(run: Run) -> bool:
-    """A button that picks an unmeasured pair and asks for it; whether it was pressed."""
-    pairs = unmeasured_pairs(run) if run.spec.combinations else []
-
-    def pick() -> None:
-        st.session_state["genes"] = list(genes_of(random.choice(pairs)))
-        st.session_state["surprised"] = True
-
-    if pairs:
-        st.button(
-            "Surprise me", icon=":material/casino:", on_click=pick,
-            help=f"One of the {len(pairs):,} pairs that nobody has measured here, although each of "
-            "the two genes was.",
-        )  # fmt: skip
-    # not the button's own answer, which is lost when the page is drawn anew in between
-    return bool(st.session_state.pop("surprised", False))
 
 
 def save(run: Run, query: Query, judged: pd.DataFrame, name: str) -> None:
@@ -137,7 +110,7 @@ def _rows(run: Run, effects: dict[str, Any]) -> None:
 
 def _options(run: Run, label: str) -> list[str]:
     measured = [str(p) for p in run.perturbations["perturbation"] if p not in (CONTROL, label)]
-    pairs = unmeasured_pairs(run) if run.spec.combinations else []
+    pairs = surprise.unmeasured_pairs(run)
     return [*measured, *(p for p in pairs if p != label)][:_MAX_OPTIONS]
 
 

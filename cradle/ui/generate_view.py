@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pandas as pd
 import streamlit as st
 
-from cradle.data.dosage import canonical, genes_of
 from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
@@ -15,17 +14,25 @@ from cradle.evaluation.moments import observed_effects
 from cradle.plots.effects import top_genes
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.plots.violins import violins
-from cradle.ui import distances, generate_extras, generation, quality, store, summaries
+from cradle.ui import (
+    distances,
+    generate_extras,
+    generation,
+    picker,
+    quality,
+    store,
+    summaries,
+    surprise,
+)
 from cradle.ui.figures import csv_bytes, figure, figure_with_table, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
-from cradle.ui.labels import GLOSSARY, SUPPORT, criterion_label, safe_label, safe_labels
+from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
 from cradle.ui.quality_view import threshold_note
 from cradle.ui.sidebar import Choices
 
 if TYPE_CHECKING:
     from cradle.runs import Run
 
-MIN_CELLS = 30
 SHOWN = "generated"  # in the link: the cells were asked for
 
 
@@ -46,9 +53,12 @@ def ask(run: Run) -> Query | None:
             "This model predicts effects but generates no cells.",
             f"{run.spec.label}: {run.spec.why_no_cells}.", "Choose another run in the sidebar.",
         )  # fmt: skip
-    lucky = generate_extras.surprise(run)
+    with st.container(border=True):
+        label = picker.label(run)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            lucky = surprise.button(run)
+            picker.badge(run, label)
     with st.form("query_form", border=True):
-        label = _label(run)
         left, middle, right, last = st.columns([4, 3, 3, 3])
         artifact = left.segmented_control(
             "Artifact", ["off", "on", "twins"] if run.learned_artifact else ["off"],
@@ -80,24 +90,6 @@ def ask(run: Run) -> Query | None:
     return query if path == str(run.path) else None
 
 
-def _label(run: Run) -> str:
-    """The perturbation to generate: genes to combine, or one of the treatments known as wholes."""
-    if not run.design.additive:
-        treatment = st.selectbox(
-            "Treatment", run.design.columns, index=None, key="treatment", bind="query-params",
-            format_func=safe_label, placeholder="One measured treatment",
-            help=f"{run.spec.label} knows each treatment as a whole, so only those that training "
-            "cells carry can be asked for; unseen combinations are not applicable.",
-        )  # fmt: skip
-        return str(treatment) if treatment else CONTROL
-    genes = st.multiselect(
-        "Genes to perturb", run.perturbed_genes, key="genes", bind="query-params",
-        format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
-        help="Every gene that training cells carry; any combination of them can be asked for.",
-    )  # fmt: skip
-    return canonical(genes) if genes else CONTROL
-
-
 def nothing_yet() -> None:
     """Empty state."""
     st.info(
@@ -105,25 +97,6 @@ def nothing_yet() -> None:
         "500 cells take a few seconds.",
         icon=":material/arrow_upward:",
     )
-
-
-def support(run: Run, label: str) -> None:
-    """What the training data say about the query."""
-    table = run.perturbations.set_index("perturbation")
-    kind = "seen" if label == CONTROL else run.support(label)
-    color, icon, words = SUPPORT[kind]
-    st.subheader(f"Perturbation: {safe_label(label)}")
-    st.badge(kind, icon=icon, color=color, help=GLOSSARY["support"])
-    behind = {
-        gene: int(sum(n for p, n in table["n_train"].items() if gene in genes_of(str(p))))
-        for gene in genes_of(label)
-    }
-    cells = ", ".join(f"{safe_label(gene)} {n:,}" for gene, n in behind.items())
-    st.caption(words + (f" Training cells that carry each gene: {cells}." if cells else ""))
-    groups = {"control": int(table["n_train"].get(CONTROL, 0)), **behind}
-    few = [f"{safe_label(name)} ({n})" for name, n in groups.items() if n < MIN_CELLS]
-    if few:
-        st.warning(f"Fewer than {MIN_CELLS} training cells behind: {', '.join(few)}.")
 
 
 def results(choices: Choices, query: Query) -> None:

@@ -12,6 +12,7 @@ from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import METRICS
 from cradle.ui import quality, store
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label
+from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
 from cradle.ui.summaries import composition, stored_composition
 
@@ -89,11 +90,11 @@ def run(choices: Choices, chosen: Run | None) -> None:
     if chosen is None:
         st.subheader("No trained model yet")
         st.info(
-            "Choose the dataset **demo** in the sidebar to see one, or train one on these cells "
-            f"from the command line: `python -m cradle fit {safe_label(choices.dataset.name)} "
-            f"--model cradle_vae --out runs/{safe_label(choices.dataset.name)}`.",
+            "Choose the dataset **demo** in the sidebar to see one, or train one on these cells: "
+            "it runs in the background.",
             icon=":material/arrow_forward:",
         )
+        link("train")
         return
     st.subheader(f"Run: {safe_label(chosen.name)}")
     scores = chosen.metrics

@@ -96,6 +96,8 @@ GLOSSARY = {
     "tested on other cells. What it cannot tell, the latents do not plainly hold.",
     "counterpart": "A QC-failed training cell of the same perturbation. CRADLE-VAE learns the "
     "artifact from these: what differs within one perturbation is not biology of the perturbation.",
+    "p_adjusted": "How often noise alone would put a gene this far up the list (Benjamini and "
+    "Hochberg's false discovery rate), if cells were independent replicates. They are not.",
     "support": "How much the training data say about this query.",
     "seed": "Start of the random numbers: the same seed gives the same cells.",
     "interval": "95 % interval over draws of the model's uncertain parameters.",

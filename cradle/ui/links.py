@@ -13,6 +13,7 @@ _WORDS = {
     "artifact": "artifact switch", "method": "map", "colour": "colouring", "map_gene": "gene",
     "perturbation": "perturbation", "gene": "gene", "split": "split", "card": "model card",
     "card_beside": "run to compare with", "shown": "perturbations on the map",
+    "basis": "cells that the map is fitted on",
     "mask_colour": "colour of the masks", "cell_perturbation": "perturbation of the failed cells",
     "cell": "failed cell", "artifact_kind": "kind of artifact",
     "n_cells": "number of cells", "baseline": "simple rule", "compared": "combinations",

@@ -46,6 +46,8 @@ def configure() -> None:
     """Title, width and icon of the app; with the icon at hand, no browser asks the web for one."""
     icon = str(ROOT / "assets" / "icon.svg")
     st.set_page_config(page_title="Cradle", page_icon=icon, layout="wide")
+    # Streamlit leaves a hand's breadth free above and below each page.
+    st.html("<style>.stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}</style>")
 
 
 def navigation() -> st.Page:
@@ -73,3 +75,9 @@ def link(key: str, text: str = "") -> None:
         st.page_link(ROOT / "pages" / spec.file, label=words, icon=spec.icon)
     else:
         st.markdown(f"{spec.icon} {words}")
+
+
+def go(key: str) -> None:
+    """Open another page at once; nothing happens where the page runs without the router."""
+    if st.session_state.get("routed"):
+        st.switch_page(ROOT / "pages" / PAGES[key].file)

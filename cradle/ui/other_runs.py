@@ -28,9 +28,8 @@ def choose(choices: Choices, key: str) -> list[Run]:
     others = [name for name in entries if choices.run is None or name != choices.run.name]
     if not others:
         st.caption(
-            ":material/info: This is the only run of the dataset. Train another model to see both "
-            f"side by side: `python -m cradle fit {safe_label(choices.dataset.name)} --model "
-            "sams_vae --out runs/sams_vae`."
+            ":material/info: This is the only run of the dataset. Train another model on the page "
+            "Train to see both side by side."
         )
         return []
     chosen = st.multiselect(

@@ -21,7 +21,7 @@ from cradle.data.qc import (
     maybe_biology,
 )
 from cradle.plots.density import densities
-from cradle.ui import store
+from cradle.ui import selection, store
 from cradle.ui.sidebar import Choices
 
 if TYPE_CHECKING:
@@ -84,6 +84,41 @@ def ask_for_doublets(choices: Choices) -> None:
 def curves(choices: Choices, criterion: str) -> pd.DataFrame:
     """Kernel density of one criterion over the observed cells, for ``violins``."""
     return _curves(str(choices.dataset.source), _doublets_like(choices), criterion)
+
+
+def marked(
+    choices: Choices, criterion: str, names: pd.Index, *, alike: bool
+) -> pd.DataFrame | None:
+    """Values of some observed cells, to mark in the violin of all; None without cells.
+
+    Parameters
+    ----------
+    choices
+        Of the sidebar.
+    criterion
+        One of ``CRITERIA``.
+    names
+        Of cells.
+    alike
+        Whether to measure them as generated cells are.
+    """
+    if names.empty:
+        return None
+    if alike:
+        table = judged_like_generated(choices)
+    else:
+        found = metrics(choices)
+        table = None if found is None else found.values
+    if table is None:
+        return None
+    values = table.reindex(names)[_shown_column(criterion, table)]
+    return selection.marks(pd.DataFrame({"source": "observed", "value": values.to_numpy()}))
+
+
+def _shown_column(criterion: str, table: pd.DataFrame) -> str:
+    """A doublet call is 0 or 1; its score has a distribution to look at."""
+    scored = criterion == "doublet" and "doublet_score" in table
+    return "doublet_score" if scored else criterion
 
 
 def judged_like_generated(choices: Choices, perturbation: str | None = None) -> pd.DataFrame | None:
@@ -206,7 +241,6 @@ def _generable(source: str, run_path: str) -> CellMetrics:
 
 @st.cache_data(max_entries=60, show_spinner=False)
 def _curves(source: str, doublets: _Doublets, criterion: str) -> pd.DataFrame:
-    # A call is 0 or 1; its score has a distribution to look at.
-    column = "doublet_score" if criterion == "doublet" else criterion
-    values = _metrics(source, doublets).values[column]
+    table = _metrics(source, doublets).values
+    values = table[_shown_column(criterion, table)]
     return densities(pd.DataFrame({"source": "observed", "value": values}), "value", "source")

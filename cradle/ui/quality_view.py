@@ -11,7 +11,7 @@ from cradle.data.schema import CONTROL
 from cradle.plots.bars import overlap_bars, rate_dots
 from cradle.plots.density import densities
 from cradle.plots.violins import violins
-from cradle.ui import distances, generation, quality, store, summaries
+from cradle.ui import distances, generation, quality, selection, store, summaries
 from cradle.ui.figures import figure, figure_with_table, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
@@ -107,15 +107,29 @@ def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> 
     if store.run(choices) is not None:
         beside = _generated_beside(choices, fitted)
     shown = [c for c in CRITERIA if found[f"fails_{c}"].notna().any()]
-    rows = []
+    linked, rows = _linked(choices), []
     for start in range(0, len(shown), 3):
         for column, criterion in zip(st.columns(3), shown[start : start + 3], strict=False):
             with column:
-                rows.append(_violin(choices, criterion, found, fitted, beside))
+                rows.append(_violin(choices, criterion, found, fitted, beside, linked))
     if rows:
         table_twin(pd.concat(rows, ignore_index=True), "quality_violins")
     if beside is not None and fitted.generable:
         _distances(choices, beside, fitted)
+
+
+def _linked(choices: Choices) -> pd.Index:
+    """Observed cells that are selected on the map; says so."""
+    linked = selection.observed_names(choices)
+    if len(linked):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(
+                f":material/gesture: Crosses: {len(linked):,} observed cells selected on page "
+                f"Embeddings, at most {selection.MAX_MARKS} of them drawn.", width="content",
+            )  # fmt: skip
+            st.button("Clear the selection", icon=":material/close:", on_click=selection.clear,
+                      type="tertiary")  # fmt: skip
+    return linked
 
 
 def _violin(
@@ -124,11 +138,13 @@ def _violin(
     found: pd.DataFrame,
     fitted: QCThresholds,
     beside: pd.DataFrame | None,
+    linked: pd.Index,
 ) -> pd.DataFrame:
     name, unit = NAMES[criterion]
     threshold = fitted[criterion]
     drawn = criterion == "umi_counts"  # generated cells have it, but by construction
-    if beside is not None and (drawn or criterion in fitted.generable):
+    compared = beside is not None and (drawn or criterion in fitted.generable)
+    if beside is not None and compared:
         # The same measure on both sides: over the modelled genes, with its own threshold.
         threshold = threshold if drawn else fitted.generated[criterion]
         curves = densities(beside.rename(columns={criterion: "value"}), "value", "source")
@@ -141,7 +157,8 @@ def _violin(
         failed = found[f"fails_{criterion}"]
     line = threshold.threshold  # of several Scrublet runs there is none
     fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f}\u00a0%\u00a0fail", unit=unit,
-                  threshold=line, fails=threshold.side)  # fmt: skip
+                  threshold=line, fails=threshold.side,
+                  marked=quality.marked(choices, criterion, linked, alike=compared))  # fmt: skip
     figure(
         fig, f"qc_{criterion}",
         alt=f"{name} of the cells; {int(failed.sum())} of {failed.notna().sum()} observed cells "

@@ -42,9 +42,7 @@ def needs_run(choices: Choices) -> Run:
         raise InputError(
             "This page needs a trained model.",
             f"no run for the dataset {choices.dataset.name}.",
-            "Choose the dataset demo in the sidebar, or train one: "
-            f"python -m cradle fit {choices.dataset.name} --model cradle_vae "
-            f"--out runs/{choices.dataset.name}",
+            "Choose the dataset demo in the sidebar, or train one on the page Train.",
         )
     return opened
 

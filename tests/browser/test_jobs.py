@@ -15,18 +15,12 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from cradle.data.catalogue import locate
 from cradle.simulation import SimulationConfig, simulate
+from tests.browser.visitor import ARGUMENTS, CHROMIUM, MARKS, ROOT, Visitor, wait_for
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-from tests.browser.test_walk import ARGUMENTS, CHROMIUM, ROOT, Visitor, _wait  # noqa: E402
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.skipif(locate("demo") is None, reason="the shipped demo is not there"),
-]
+pytestmark = MARKS
 Open = Callable[..., Visitor]
 
 
@@ -51,7 +45,7 @@ class App:
             self.server = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        _wait(f"{self.address}/_stcore/health")
+        wait_for(f"{self.address}/_stcore/health")
 
     def kill(self) -> None:
         """With its whole process group, as a closed terminal does."""
@@ -98,13 +92,6 @@ def own_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _choose(visitor: Visitor, name: str, option: str) -> None:
-    page = visitor.page
-    page.get_by_role("combobox", name=name).click()
-    page.get_by_role("option", name=option).first.click()
-    page.keyboard.press("Escape")
-
-
 def _badge(page: "playwright.Page", words: str) -> "playwright.Locator":
     """A badge; its icon's name stands before the words."""
     return page.get_by_text(re.compile(f"{words}$")).first
@@ -126,9 +113,9 @@ def test_own_file_is_trained_on_through_a_reload_and_a_killed_app(
     page.locator("input[type=file]").set_input_files(own_file)
     page.get_by_text("The file is safe to read").wait_for(timeout=60_000)
     page.get_by_text("No column is known to hold the perturbation").wait_for()
-    _choose(visitor, "Column with the perturbation", "target_x")
+    visitor.choose("Column with the perturbation", "target_x")
     page.get_by_text("There are no control cells").wait_for()
-    _choose(visitor, "Label of the control cells", "mock")
+    visitor.choose("Label of the control cells", "mock")
     page.get_by_text("There are no control cells").wait_for(state="detached", timeout=60_000)
     _quiet(visitor)
     page.get_by_role("button", name="Use this dataset").click()

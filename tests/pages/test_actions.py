@@ -168,6 +168,19 @@ def test_a_map_that_was_computed_before_is_shown_at_once(demo: Path, open_page: 
     assert open_page("embeddings", **link).metric
 
 
+def test_generated_cells_can_be_projected_onto_the_map_of_observed_ones(
+    demo: Path, open_page: Open
+) -> None:
+    app = open_page("embeddings", n_generated="20")
+    app.segmented_control(key="method").set_value("PCA")
+    app.segmented_control(key="basis").set_value("observed cells")
+    app.button[0].click().run()
+    assert any("generated ones projected" in text.value for text in _calm(app).caption)
+    app.segmented_control(key="method").set_value("t-SNE")
+    app.button[0].click().run()
+    assert any("t-SNE cannot place" in box.value for box in app.warning)
+
+
 def test_selected_cells_get_composition_and_genes(demo: Path, open_page: Open) -> None:
     app = open_page("embeddings")
     app.segmented_control(key="method").set_value("PCA")
@@ -176,6 +189,29 @@ def test_selected_cells_get_composition_and_genes(demo: Path, open_page: Open) -
     app.session_state["map_selection"] = list(range(40))
     _calm(app.run())
     assert any("40 of " in text.value for text in app.markdown)
+    made = next(table.value for table in app.dataframe if "percent_of_group" in table.value)
+    assert (made.groupby("by")["selected"].sum() == 40).all()
+    genes = next(table.value for table in app.dataframe if "p_adjusted" in table.value)
+    assert set(genes["n_selected"]) == {40}
+    assert any("not replicates" in text.value for text in app.caption)
+    app.selectbox(key="colour").set_value("perturbation").run()
+    assert any("40 of " in text.value for text in _calm(app).markdown)
+
+
+def test_selected_cells_are_marked_in_quality_control(demo: Path, open_page: Open) -> None:
+    from cradle.ui import embedding
+
+    app = open_page("embeddings", method="PCA", n_generated="20")
+    app.button[0].click().run()
+    request = app.session_state["map_request"]
+    cells = load(demo / "demo.h5ad")
+    names = list(embedding.observed_names(request)[:7])
+    assert set(cells.obs.loc[names, "perturbation"]) <= set(request.perturbations)
+    beside = open_page("quality_control")
+    beside.session_state["map_drawn"] = request
+    beside.session_state["map_selection"] = [*range(7), 10**6]
+    _calm(beside.run())
+    assert any("Crosses: 7 observed cells" in text.value for text in beside.caption)
 
 
 def test_effects_of_one_perturbation_and_one_gene(demo: Path, open_page: Open) -> None:

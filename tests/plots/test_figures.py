@@ -47,6 +47,15 @@ def test_violin_sends_curves_and_not_cells(curves: pd.DataFrame) -> None:
     assert not fig.layout.shapes
 
 
+def test_violin_marks_the_selected_cells_in_their_own_violin(curves: pd.DataFrame) -> None:
+    marked = pd.DataFrame({"source": ["artifact off"] * 3, "value": [1.0, 2.0, 3.0]})
+    fig = violins(curves, title="UMI counts", unit="counts", marked=marked)
+    crosses = [trace for trace in fig.data if trace.name == "selected" and len(trace.y)]
+    assert len(crosses) == 1
+    assert list(crosses[0].y) == [1.0, 2.0, 3.0]
+    assert np.abs(np.array(crosses[0].x) - 1).max() < 0.2  # the second violin
+
+
 def test_violin_with_a_single_value_is_drawn(curves: pd.DataFrame) -> None:
     flat = densities(pd.DataFrame({"source": ["observed"] * 3, "v": [0.0] * 3}), "v", "source")
     fig = violins(flat, title="Doublets", unit="call", threshold=0.0, fails="high")
@@ -142,3 +151,10 @@ def test_top_genes_show_intervals_only_where_there_are_some() -> None:
     assert list(predicted.error_x.arrayminus) == [0.5, 0.5]
     without = top_genes(table[["gene", "predicted"]], title="Top genes")
     assert without.data[0].error_x.array is None
+
+
+def test_title_of_a_map_leaves_room_for_the_longest_mode_bar_on_a_phone() -> None:
+    points = pd.DataFrame({"x": [0.0], "y": [0.0], "row": [0], "label": ["a"], "color": ["a"]})
+    fig = cell_map(points, title="UMAP of 2,446 cells, coloured by observed or generated",
+                   axes=("1", "2"), color="color", numeric=False)  # fmt: skip
+    assert max(map(len, fig.layout.title.text.split("<br>"))) <= 22

@@ -1,7 +1,11 @@
 """What a map can hold, and that the shipped maps are of the shipped cells."""
 
+import numpy as np
 import pytest
+import scipy.sparse as sp
 
+from cradle.embedding import principal_components
+from cradle.errors import InputError
 from cradle.ui import embedding, library, map_store
 from cradle.ui.embedding import within_limit
 
@@ -31,3 +35,25 @@ def test_shipped_maps_are_of_the_shipped_runs() -> None:
         stored = map_store.read(embedding.map_name(request))
         assert stored is not None
         assert set(stored.obs["perturbation"]) == set(request.perturbations)
+
+
+def test_projected_cells_do_not_move_the_map_of_the_observed_ones() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 6))
+    x[60:, 5] += 50  # the projected cells lie elsewhere
+    observed = np.arange(80) < 60
+    alone = principal_components(sp.csr_matrix(x[:60]), 0)
+    projected = principal_components(sp.csr_matrix(x), 0, observed)
+    np.testing.assert_allclose(projected[:60], alone, atol=1e-4)
+    joint = principal_components(sp.csr_matrix(x), 0)
+    # taking part, they pull the centre away from every observed cell
+    assert np.abs(joint[:60, 0]).min() > np.abs(alone[:, 0]).max()
+
+
+def test_a_map_that_cannot_be_made_is_refused_with_what_to_do() -> None:
+    request = embedding.MapRequest("demo", None, ("control",), 500, 0, False, "t-SNE", 0)
+    embedding.check_basis(request)
+    with pytest.raises(InputError, match="t-SNE"):
+        embedding.check_basis(request._replace(basis="observed cells"))
+    with pytest.raises(InputError, match="too few observed"):
+        embedding.check_basis(request._replace(basis="observed cells", method="UMAP", n_observed=3))

@@ -1,0 +1,59 @@
+"""Which perturbation to generate, and what stands behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cradle.data.dosage import canonical, genes_of
+from cradle.data.schema import CONTROL
+from cradle.ui.labels import GLOSSARY, SUPPORT, safe_label
+
+if TYPE_CHECKING:
+    from cradle.runs import Run
+
+MIN_CELLS = 30
+
+
+def label(run: Run) -> str:
+    """The perturbation to generate: genes to combine, or one of the treatments known as wholes."""
+    if not run.design.additive:
+        treatment = st.selectbox(
+            "Treatment", run.design.columns, index=None, key="treatment", bind="query-params",
+            format_func=safe_label, placeholder="One measured treatment",
+            help=f"{run.spec.label} knows each treatment as a whole, so only those that training "
+            "cells carry can be asked for; unseen combinations are not applicable.",
+        )  # fmt: skip
+        return str(treatment) if treatment else CONTROL
+    genes = st.multiselect(
+        "Genes to perturb", run.perturbed_genes, key="genes", bind="query-params",
+        format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
+        help="Every gene that training cells carry; any combination of them can be asked for.",
+    )  # fmt: skip
+    return canonical(genes) if genes else CONTROL
+
+
+def badge(run: Run, label: str) -> str:
+    """What stands behind a perturbation, as a badge; returns the words for it."""
+    kind = "seen" if label == CONTROL else run.support(label)
+    color, icon, words = SUPPORT[kind]
+    st.badge(kind, icon=icon, color=color, help=f"{words} {GLOSSARY['support']}")
+    return words
+
+
+def support(run: Run, label: str) -> None:
+    """What the training data say about the query."""
+    table = run.perturbations.set_index("perturbation")
+    st.subheader(f"Perturbation: {safe_label(label)}")
+    words = badge(run, label)
+    behind = {
+        gene: int(sum(n for p, n in table["n_train"].items() if gene in genes_of(str(p))))
+        for gene in genes_of(label)
+    }
+    cells = ", ".join(f"{safe_label(gene)} {n:,}" for gene, n in behind.items())
+    st.caption(words + (f" Training cells that carry each gene: {cells}." if cells else ""))
+    groups = {"control": int(table["n_train"].get(CONTROL, 0)), **behind}
+    few = [f"{safe_label(name)} ({n})" for name, n in groups.items() if n < MIN_CELLS]
+    if few:
+        st.warning(f"Fewer than {MIN_CELLS} training cells behind: {', '.join(few)}.")

@@ -1,0 +1,94 @@
+"""A browser tab that remembers what went wrong in it, and the server that it visits."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cradle.data.catalogue import locate
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "screenshots"
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-angle=swiftshader",
+]  # fmt: skip
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+# Streamlit first looks for its server below the page's own address, and says so in the console.
+EXPECTED = re.compile(r"/\w+/_stcore/(health|host-config)")
+
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(locate("demo") is None, reason="the shipped demo is not there"),
+]
+
+
+def wait_for(url: str) -> None:
+    """Wait until the server answers."""
+    for _ in range(120):
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(url)
+
+
+class Visitor:
+    """A browser tab that remembers what went wrong in it."""
+
+    def __init__(self, page: Page, size: str) -> None:
+        self.page, self.size, self.errors = page, size, []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        place = str(message.location.get("url", ""))
+        if message.type == "error" and not EXPECTED.search(place):
+            self.errors.append(f"{message.text} {place}")
+
+    def settle(self, shot: str) -> None:
+        """Wait until the page is drawn, check it, and keep a picture of it."""
+        self.page.wait_for_selector("h1", timeout=60_000)
+        self.page.wait_for_selector(
+            '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000
+        )
+        self.page.wait_for_timeout(700)
+        SHOTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{shot}_{self.size}.png")
+        assert self.page.locator('[data-testid="stException"]').count() == 0
+        assert self.page.get_by_text("could not be drawn").count() == 0
+        assert not self.errors, self.errors
+
+    def choose(self, name: str, option: str) -> None:
+        """Pick an option of a list; one that opens while the page still scrolls closes again."""
+        box = self.page.get_by_role("combobox", name=name)
+        box.scroll_into_view_if_needed()
+        self.page.wait_for_timeout(500)
+        box.click()
+        self.page.get_by_role("option", name=option).first.click()
+        self.page.keyboard.press("Escape")  # where several can be picked, the list stays open
+
+    def go(self, title: str) -> None:
+        """Follow the navigation to a page."""
+        sidebar = self.page.locator('[data-testid="stSidebar"]')
+        if sidebar.get_attribute("data-collapsed") == "true":
+            self.page.locator('[data-testid="stExpandSidebarButton"]').click()
+        links = self.page.locator('[data-testid="stSidebarNavLink"]')
+        links.filter(has_text=re.compile(f"^\\W*{title}$|{title}$")).first.click()
+        self.page.wait_for_selector(f"h1:has-text('{title}')", timeout=60_000)
+        if self.size == "phone" and sidebar.get_attribute("data-collapsed") == "false":
+            sidebar.hover()
+            self.page.locator('[data-testid="stSidebarCollapseButton"] button').click()
