@@ -36,9 +36,7 @@ def ask(choices: Choices) -> MapRequest | None:
                          "Fetch the dataset on the page Data, or choose another run.")  # fmt: skip
     counts = _counts(choices)
     source = choices.dataset.source
-    has_artifact = (
-        run is not None and run.spec.artifact and bool(run.perturbations["n_fail_train"].sum())
-    )
+    has_artifact = run is not None and run.learned_artifact
     with st.form("map_form", border=True):
         method = st.segmented_control("Method", ("PCA", "UMAP", "t-SNE"), default="UMAP",
                                       required=True, key="method", bind="query-params")  # fmt: skip
