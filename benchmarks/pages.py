@@ -178,7 +178,8 @@ def _controls(page: "Page") -> dict[str, float]:
         _press(page, _link(title), title)
         _quiet(page)
         seconds = []
-        for number in range(ROUNDS + 2):
+        # an even number, so that each control ends where it began: another one may share it
+        for number in range(2 * ((ROUNDS + 1) // 2 + 1)):
             what = _offer(page, label, options[number % 2])
             seconds.append(_press(page, what, title))
             _quiet(page)
