@@ -18,6 +18,7 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from cradle.generated import size_pool
 from cradle.models.base import CountVAE, Latents
 from cradle.nn.likelihoods import GammaPoisson
 
@@ -71,6 +72,14 @@ class ExpectationTable:
         return self.values.take(place).addcmul_(position - left, self.slopes.take(place))
 
 
+def size_quantiles(predictor: Predictor, n: int, *, failed: bool) -> npt.NDArray[np.float64]:
+    """Middles of ``n`` equally likely parts of the library sizes; one where it is fixed."""
+    if predictor.default_library_size is not None:
+        return np.array([float(predictor.default_library_size)])
+    pool = size_pool(predictor.library_sizes, failed=failed)
+    return np.asarray(np.quantile(pool, (np.arange(n) + 0.5) / n))
+
+
 @dataclass(frozen=True)
 class Levels:
     """Expected expression under posterior draws, basal states and sizes that queries share.
@@ -113,7 +122,7 @@ class Levels:
             rng = np.random.default_rng(seed)
             sizes = predictor.draw_sizes(n_cells, failed=failed, rng=rng)
             return cls(predictor, latents, of_cells, noise, sizes, None)
-        sizes = predictor.size_quantiles(N_SIZES, failed=failed)
+        sizes = size_quantiles(predictor, N_SIZES, failed=failed)
         table = ExpectationTable(model.log_theta.detach(), sizes)
         return cls(predictor, latents, of_cells, noise, sizes, table)
 

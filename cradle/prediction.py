@@ -26,7 +26,6 @@ from cradle.generated import (
     generated_cells,
     of_counts,
     row_blocks,
-    size_pool,
     sparse_counts,
 )
 from cradle.models.base import CountVAE, Latents, Likelihood, PerturbationVAE, Plate, draw_of
@@ -233,13 +232,6 @@ class Predictor:
         if fixed is not None:
             return np.full(n, float(fixed))
         return draw_sizes(self.library_sizes, n, failed=failed, rng=rng)
-
-    def size_quantiles(self, n: int, *, failed: bool) -> npt.NDArray[np.float64]:
-        """Middles of ``n`` equally likely parts of the library sizes; one where it is fixed."""
-        if self.default_library_size is not None:
-            return np.array([float(self.default_library_size)])
-        pool = size_pool(self.library_sizes, failed=failed)
-        return np.asarray(np.quantile(pool, (np.arange(n) + 0.5) / n))
 
     @torch.no_grad()
     def _sample(
