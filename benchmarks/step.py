@@ -4,7 +4,7 @@
 counterfactual term on, gradient clipping and optimizer included; the minibatches are drawn before.
 The numerator of ``matmul_fraction`` is fixed, 6·512·(matrix weights of encoder and decoder): a
 factor 2 for multiply and add, times 3 for one forward and two backward products. Work that is
-saved raises the fraction, work beyond that lowers it.
+saved raises the fraction, work beyond that lowers it. ``--genes`` takes another number of genes.
 """
 
 import statistics
@@ -29,10 +29,10 @@ MATRIX = 2048
 WARM_UP, ROUNDS = 10, 40
 
 
-def measure() -> dict[str, dict[str, float]]:
+def measure(genes: int = N_GENES) -> dict[str, dict[str, float]]:
     """Time steps and matrix products in turn; returns ``figures`` and ``ratios``."""
     torch.manual_seed(0)
-    data = screen()
+    data = screen(genes)
     module = trained_module(data)
     seconds = _alternate(one_step(module, _batches(data)), _product())
     weights = matrix_weights(module)
@@ -50,14 +50,14 @@ def measure() -> dict[str, dict[str, float]]:
     }
 
 
-def screen() -> CellDataModule:
+def screen(n_genes: int = N_GENES) -> CellDataModule:
     """Negative-binomial counts, single perturbations and control, a fifth of the cells failed."""
     rng = np.random.default_rng(0)
     n_cells = N_CELLS * N_BATCHES
     genes = [f"GENE{i}" for i in range(N_PERTURBATIONS)]
     labels = ["control", *genes]
     cells = Cells(
-        sp.csr_matrix(gamma_poisson(rng, np.tile(mean_counts(rng, N_GENES), (n_cells, 1)))),
+        sp.csr_matrix(gamma_poisson(rng, np.tile(mean_counts(rng, n_genes), (n_cells, 1)))),
         rng.integers(0, len(labels), n_cells),
         (rng.random(n_cells) < FAIL_RATE).astype(np.float32),
         np.full(n_cells, LIBRARY_SIZE, dtype=np.float32),
