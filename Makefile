@@ -74,10 +74,14 @@ $(BIN)/python:
 		|| { echo "Needed: sudo apt-get install python3-venv python3-dev g++" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.app: requirements.txt | $(BIN)/python
-	$(BIN)/pip install -q -r requirements.txt
+# The versions of the locks without their hashes, which the CPU build of torch does not share.
+$(VENV)/versions.txt: requirements.lock requirements-dev.lock | $(BIN)/python
+	sed -E '/^ +--hash/d; s/ *\\$$//' requirements.lock requirements-dev.lock | sort -u > $@
+
+$(VENV)/.app: requirements.txt $(VENV)/versions.txt
+	$(BIN)/pip install -q -r requirements.txt -c $(VENV)/versions.txt
 	@touch $@
 
 $(VENV)/.test: requirements-dev.txt $(VENV)/.app
-	$(BIN)/pip install -q -r requirements-dev.txt
+	$(BIN)/pip install -q -r requirements-dev.txt -c $(VENV)/versions.txt
 	@touch $@

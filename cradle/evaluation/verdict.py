@@ -10,6 +10,8 @@ import pandas as pd
 from cradle.evaluation.benchmark_tables import describe, pooled_spread
 
 Name = Callable[[pd.Series], str]
+#: The model that this project is about: how it stands is always said.
+OWN = "cradle_vae"
 
 
 def verdict(summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name) -> list[str]:
@@ -45,6 +47,7 @@ def verdict(summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name)
     ]
     if len(models) > 1:
         said.append(_against_next(best, models.iloc[1], seeds, name))
+        said.append(_own(models, name))
     sign = 1 if about.higher_is_better else -1
     said += [_against_rules(best, rules, sign, name)] if not rules.empty else []
     if metric.startswith("qcpr"):
@@ -71,6 +74,15 @@ def _against_next(best: pd.Series, second: pd.Series, seeds: pd.DataFrame, name:
         ahead = int((sign * (a[both] - b[both]) > 0).sum())
         words += f"; it is ahead in {ahead} of {len(both)} seeds"
     return words + "."
+
+
+def _own(models: pd.DataFrame, name: Name) -> str:
+    """Where CRADLE-VAE stands, if it is neither the best model nor the next."""
+    place = models["model"].tolist().index(OWN) if OWN in set(models["model"]) else 0
+    if place < 2:
+        return ""
+    row = models.iloc[place]
+    return f"{name(row)} is number {place + 1} of {len(models)}: {_value(row)}."
 
 
 def _against_rules(best: pd.Series, rules: pd.DataFrame, sign: int, name: Name) -> str:

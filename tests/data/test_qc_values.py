@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cradle.data import qc, qc_metrics
+from cradle.data import cell_source, qc, qc_metrics
 from cradle.data.qc_genes import HB_GENES, MT_GENES, lacking_genes, names_hash
 from cradle.data.qc_thresholds import robust_threshold, unmeasurable
 from cradle.errors import InputError
@@ -138,7 +138,7 @@ def test_classes_by_name_and_by_the_published_pattern():
 def test_chunks_do_not_matter(monkeypatch, chunk):
     data = screen()
     expected = qc.cell_metrics(data, doublets=False).values
-    monkeypatch.setattr(qc_metrics, "CHUNK", chunk)
+    monkeypatch.setattr(cell_source, "BLOCK", chunk)
     pd.testing.assert_frame_equal(qc.cell_metrics(data, doublets=False).values, expected)
 
 

@@ -42,6 +42,14 @@ def said(frame: pd.DataFrame, metric: str = "ate_rho") -> str:
     return " ".join(words)
 
 
+def test_where_cradle_vae_stands_is_said_when_others_are_ahead():
+    others = [rows("sams_vae", [0.9, 0.9]), rows("cpa_vae", [0.8, 0.8])]
+    words = said(table(*others, rows("cradle_vae", [0.7, 0.7])))
+    assert "cradle_vae is number 3 of 3: 0.700" in words
+    assert "is number" not in said(table(*others, rows("cradle_vae", [0.85, 0.85])))
+    assert "is number" not in said(table(*others))
+
+
 def test_mean_and_spread_are_over_seeds_after_folds_are_averaged():
     frame = table(rows("sams_vae", [0.2, 0.4]), rows("sams_vae", [0.6, 1.0], fold=1))
     found = summarise(frame, "ate_rho").iloc[0]
