@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from cradle.evaluation.field_metrics import FIELD_METRICS
@@ -13,8 +12,6 @@ from cradle.evaluation.metrics import EFFECT_METRICS
 from cradle.evaluation.sections import SPLITS
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from cradle.runs import Run
 
 #: File of a run directory that keeps the rows.
@@ -25,15 +22,13 @@ Row = tuple[str, str, str, float | None]
 JSON = Mapping[str, Any]
 
 
-def score_rows(run: Run, adata: AnnData, record: JSON) -> pd.DataFrame:
+def score_rows(run: Run, record: JSON) -> pd.DataFrame:
     """Rows model, split, metric, value; a value that is not applicable is NaN.
 
     Parameters
     ----------
     run
         A finished run.
-    adata
-        Its dataset.
     record
         ``attempts``, ``wall_seconds`` and ``peak_mb`` of its fit.
     """
@@ -44,32 +39,17 @@ def score_rows(run: Run, adata: AnnData, record: JSON) -> pd.DataFrame:
         *_quality(run, report),
         *_truth(run, report.get("truth") or {}),
         *_cost(run, record),
-        *failure_rates(run, adata),
+        *_artifact_on(run.model_name, report),
     ]
     table = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(COLUMNS[:3])
     return table.assign(value=table["value"].astype(float))
 
 
-def failure_rates(run: Run, adata: AnnData, n_cells: int = 100) -> Iterator[Row]:
+def _artifact_on(model: str, report: JSON) -> Iterator[Row]:
     """Share failing each generable criterion: artifact on, beside observed QC-failed cells."""
-    from cradle.data.qc import judge_generated
-    from cradle.evaluation.report import cells_of_run
-
-    if not run.spec.artifact or not (run.library_sizes["artifact"] == 1).any():
-        return
-    cells = cells_of_run(run, adata)
-    judged = judge_generated(cells, run.thresholds)[cells.obs["qc_fail"].to_numpy()]
-    predictor = run.predictor()
-    labels = run.perturbations.query("n_train > 0")["perturbation"]
-    made = [
-        predictor.generate(label, n_cells, artifact="on", seed=i).obs  # type: ignore[union-attr]
-        for i, label in enumerate(labels)
-    ]
-    generated: pd.DataFrame = pd.concat(made)
-    sides = {f"{run.model_name} artifact on": generated, "observed failed": judged}
-    for criterion in run.thresholds.generable:
-        for name, table in sides.items():
-            yield name, "all", f"fails_{criterion}", float(np.nanmean(table[f"fails_{criterion}"]))
+    for criterion, found in (report.get("artifact_on") or {}).items():
+        yield f"{model} artifact on", "all", f"fails_{criterion}", found["generated"]
+        yield "observed failed", "all", f"fails_{criterion}", found["observed"]
 
 
 def _effects(model: str, report: JSON) -> Iterator[Row]:
@@ -80,14 +60,20 @@ def _effects(model: str, report: JSON) -> Iterator[Row]:
         model: report,
     }
     for split in SPLITS:
-        scored = [part for part in parts.values() if part.get(split)]
-        for name, part in parts.items():
-            section = part.get(split) or {}
-            # what others are scored on and this one is not is not applicable to it
-            metrics = EFFECT_METRICS if scored and not section else section.keys()
+        sections = {name: part.get(split) or {} for name, part in parts.items()}
+        for name, section in sections.items():
+            told = _comparable(section, sections.values())
+            metrics = told if told else EFFECT_METRICS if any(sections.values()) else ()
             for metric in EFFECT_METRICS:
                 if metric in metrics:
-                    yield name, split, metric, section.get(metric)
+                    yield name, split, metric, told.get(metric)
+
+
+def _comparable(section: JSON, others: Iterable[JSON]) -> JSON:
+    """The scores of a section, none where it could answer for fewer perturbations than another:
+    what it left out may be what is hard."""
+    most = max(other.get("n_perturbations", 0) for other in others)
+    return section if section.get("n_perturbations", most) == most else {}
 
 
 def _field(model: str, field: JSON) -> Iterator[Row]:
@@ -99,12 +85,13 @@ def _field(model: str, field: JSON) -> Iterator[Row]:
             *found.get("floor", {}).items(),
             *((name, found.get(name)) for name in ("replicate", "ceiling")),
         ]
-        for name, part in parts:
-            for split in SPLITS:
-                section = (part or {}).get(split) or {}
+        for split in SPLITS:
+            sections = [(part or {}).get(split) or {} for _, part in parts]
+            for (name, _), section in zip(parts, sections, strict=True):
+                told = _comparable(section, sections)
                 for metric in FIELD_METRICS:
                     if metric in section:
-                        yield name, split, metric, section[metric]
+                        yield name, split, metric, told.get(metric)
 
 
 def _quality(run: Run, report: JSON) -> Iterator[Row]:

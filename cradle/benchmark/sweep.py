@@ -231,7 +231,7 @@ def _scored(sweep: Sweep, outcome: Outcome, adata: AnnData) -> Outcome:
     record: dict[str, Any] = read_json(outcome.path / RECORD)
     try:
         run = Run.load(outcome.path)
-        rows = score_rows(run, adata, record)
+        rows = score_rows(run, record)
         if sweep.further is not None:
             more = pd.DataFrame(sweep.further(run, adata), columns=COLUMNS)
             rows = pd.concat([rows, more.astype({"value": float})], ignore_index=True)
