@@ -1,6 +1,7 @@
 """In a real browser: a lasso on the map, what is said of the cells, and where else they show."""
 
 import io
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -64,7 +65,9 @@ def test_a_lasso_gives_tables_and_marks_and_outlives_a_new_colouring(
     assert len(genes) == 2000
 
     visitor.choose("Colour by", "perturbation")
-    page.get_by_text("coloured by perturbation").first.wait_for(timeout=60_000)
+    # the title may break its line before the last word
+    titled = page.locator(".gtitle", has_text=re.compile(r"coloured by\s*perturbation"))
+    titled.first.wait_for(timeout=60_000)
     visitor.settle("lasso_recoloured")
     assert page.get_by_text(COUNT).inner_text().startswith(f"{n:,}")
     assert _marked(page) == n
