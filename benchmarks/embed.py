@@ -11,10 +11,10 @@ from cradle.embedding import (
     N_COMPONENTS,
     N_NEIGHBOURS,
     Method,
-    log2_cp10k,
     positions,
     principal_components,
 )
+from cradle.evaluation.moments import log2_expression
 
 METHODS: dict[str, Method] = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 ROUNDS = 2
@@ -24,10 +24,10 @@ def measure(cells: int = 4_000, genes: int = 2_000) -> dict[str, dict[str, float
     """Time each method and its library; returns ``figures`` and ``ratios``."""
     adata = in_memory(cells, genes)
     sizes = adata.obs["library_size"].to_numpy()
-    dense = log2_cp10k(adata.X, sizes).toarray()
+    dense = log2_expression(adata.X, sizes).toarray()
 
     def ours(method: Method) -> None:
-        components = principal_components(log2_cp10k(adata.X, sizes), seed=0)
+        components = principal_components(log2_expression(adata.X, sizes), seed=0)
         positions(components, method, seed=0)
 
     figures, ratios = {}, {}

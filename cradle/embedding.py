@@ -15,16 +15,6 @@ Method = Literal["PCA", "UMAP", "t-SNE"]
 N_COMPONENTS, N_NEIGHBOURS = 50, 15
 
 
-def log2_cp10k(counts: Any, sizes: npt.NDArray[np.floating]) -> Any:
-    """log2(1 + 1e4·x/library size) of CSR counts ``(n_cells, n_genes)``, float32."""
-    import scipy.sparse as sp
-
-    x = sp.csr_matrix(counts, dtype=np.float32, copy=True)
-    scale = (1e4 / sizes).astype(np.float32)
-    x.data = np.log2(1 + x.data * np.repeat(scale, np.diff(x.indptr)))
-    return x
-
-
 def principal_components(
     x: Any, seed: int, fitted_on: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.float32]:

@@ -138,7 +138,7 @@ def size_pool(library_sizes: pd.DataFrame, *, failed: bool) -> npt.NDArray[np.fl
     return pool if len(pool) else library_sizes["library_size"].to_numpy(float)
 
 
-def row_blocks(n: int, size: int = MAX_BLOCK) -> list[slice]:
+def slices_of(n: int, size: int = MAX_BLOCK) -> list[slice]:
     """Consecutive slices of at most ``size`` rows, and never more than ``MAX_BLOCK``."""
     step = min(size, MAX_BLOCK)
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]

@@ -19,7 +19,7 @@ from cradle.evaluation.effects import draw_margin
 from cradle.expression_levels import Levels
 from cradle.generated import check_artifact
 from cradle.models.base import CountVAE
-from cradle.prediction import N_DRAWS
+from cradle.prediction import N_BASAL, N_DRAWS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -96,7 +96,7 @@ def _kinds(predictor: Predictor) -> tuple[Normal, Tensor]:
 
 @torch.no_grad()
 def artifact_genes(
-    predictor: Predictor, *, n_draws: int = N_DRAWS // 2, n_cells: int = 64, seed: int = 0
+    predictor: Predictor, *, n_draws: int = N_DRAWS // 2, n_cells: int = N_BASAL, seed: int = 0
 ) -> pd.DataFrame:
     """What switching the artifact on changes in control cells, strongest gene first.
 

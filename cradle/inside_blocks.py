@@ -15,7 +15,7 @@ from torch.distributions import Normal, kl_divergence
 from cradle.batches import Conditions
 from cradle.data.schema import CONTROL
 from cradle.evaluation.probes import probe_accuracy, probe_r2
-from cradle.generated import check_genes, row_blocks
+from cradle.generated import check_genes, slices_of
 from cradle.models.perturbed_vae import PerturbedVAE
 from cradle.nn.likelihoods import ln_cp10k
 
@@ -150,7 +150,7 @@ def block_states(predictor: Predictor, cells: AnnData) -> BlockStates:
     model = block_model(predictor)
     latents, _ = model.global_posterior(1)
     parts: list[tuple[Tensor, ...]] = []
-    for rows in row_blocks(cells.n_obs):
+    for rows in slices_of(cells.n_obs):
         obs = cells.obs.iloc[rows]
         size = torch.from_numpy(obs["library_size"].to_numpy(np.float32)[:, None])
         counts = torch.from_numpy(sp.csr_matrix(cells.X[rows], dtype=np.float32).toarray())

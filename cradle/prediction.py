@@ -25,7 +25,7 @@ from cradle.generated import (
     draw_sizes,
     generated_cells,
     of_counts,
-    row_blocks,
+    slices_of,
     sparse_counts,
 )
 from cradle.models.base import CountVAE, Latents, Likelihood, PerturbationVAE, Plate, draw_of
@@ -180,7 +180,7 @@ class Predictor:
         latents, _ = self.model.global_posterior(1, generator)
         parts = [
             self._posterior(adata, rows, latents, generator)[0].loc[0].numpy()
-            for rows in row_blocks(adata.n_obs)
+            for rows in slices_of(adata.n_obs)
         ]
         return np.concatenate(parts)
 
@@ -201,7 +201,7 @@ class Predictor:
         generator = torch.Generator().manual_seed(seed)
         latents, _ = self.model.global_posterior(1, generator)
         counts, flipped, own = [], [], []
-        for rows in row_blocks(adata.n_obs):
+        for rows in slices_of(adata.n_obs):
             posterior, latents_of_cells = self._posterior(adata, rows, latents, generator)
             basal = posterior.loc
             conditions = self._observed_conditions(adata, rows)
@@ -245,7 +245,7 @@ class Predictor:
         latents, _ = self.model.global_posterior(N_DRAWS, generator)
         counts: list[list[sp.csr_matrix]] = [[] for _ in states]
         means: list[list[npt.NDArray[np.float32]]] = [[] for _ in states]
-        for i, rows in enumerate(row_blocks(len(sizes), -(-len(sizes) // N_DRAWS))):
+        for i, rows in enumerate(slices_of(len(sizes), -(-len(sizes) // N_DRAWS))):
             n = len(sizes[rows])
             draw = {**draw_of(latents, i % N_DRAWS), **self.model.draw_cells(n, kinds)}
             basal = torch.randn((1, n, self.model.n_latent), generator=generator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cradle.evaluation.benchmark_tables import shared
 from cradle.evaluation.field_metrics import FIELD_METRICS
 from cradle.evaluation.metrics import METRICS
 from cradle.evaluation.published import published
@@ -47,13 +48,13 @@ LABELS = {
     "peak_mb": "peak memory, MB ↓",
 }
 NOTES = """\
-Mean ± standard deviation over seeds, folds averaged first. ↑ higher is better, ↓ lower. An empty
-cell (–) is *not applicable*: the model predicts no cells or cannot express the perturbation, the
-score is undefined, fewer than 5 % of the training cells fail quality control (QC pass rate), or the
-fit was interrupted (cost). *Floor*: baselines without a network. *Replicate*: one half of the
-observed cells against the other. *Ceiling*: expected score of the true means.
-Mean-level and distributional scores answer different questions and stand apart; the floor's cells
-are training control cells moved by the predicted effect."""
+Mean ± standard deviation over the seeds that every trained model here has, folds averaged first.
+↑ higher is better, ↓ lower. An empty cell (–) is *not applicable*: the model predicts no cells or
+cannot express the perturbation, the score is undefined, fewer than 5 % of the training cells fail
+quality control (QC pass rate), or the fit was interrupted (cost). *Floor*: baselines without a
+network. *Replicate*: one half of the observed cells against the other. *Ceiling*: expected score
+of the true means. Mean-level and distributional scores answer different questions and stand apart;
+the floor's cells are training control cells moved by the predicted effect."""
 
 
 def combined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -103,10 +104,13 @@ def _block(title: str, rows: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
         ["model", "training cells", *(_heading(metric) for metric in shown)],
         ["---", "---", *["---:"] * len(shown)],
     ]
-    grouped = {(str(m), str(c)): own for (m, c), own in rows.groupby(["model", "train_cells"])}
-    for model, cells in sorted(grouped, key=_order):
-        per_seed = grouped[model, cells].groupby(["metric", "seed"])["value"].mean()
-        texts = [_value(per_seed[per_seed.index.get_level_values(0) == m]) for m in shown]
+    keys = ["model", "train_cells"]
+    seeds = {
+        m: shared(rows, m).pivot_table("value", keys, "seed").reindex(rows.groupby(keys).groups)
+        for m in shown
+    }
+    for model, cells in sorted(rows.groupby(keys).groups, key=_order):
+        texts = [_value(seeds[m].loc[(model, cells)]) for m in shown]
         # a model to which nothing applies is shown so; of the others, what there is
         if model in MODELS or any(text != "–" for text in texts):
             lines.append([_name(model), cells, *texts])

@@ -134,17 +134,20 @@ def _counts(counts: Any) -> Iterator[Violation]:
         yield Violation(
             "The counts are neither float32 nor int32.", f"{counts.dtype}.", "Run standardize."
         )
-    wrong: dict[str, list[Any]] = {name: [] for name in _FAULTS}
+    number = dict.fromkeys(_FAULTS, 0)
+    example: dict[str, float] = {}
     for _, block in row_blocks(counts):
         for name, is_wrong in _FAULTS.items():
-            wrong[name].extend(block.data[is_wrong(block.data)])
-    for name, values in wrong.items():
-        if values:
-            yield Violation(
-                f"Some counts are {name}.",
-                f"{len(values)} values, such as {values[0]:g}.",
-                "Give the raw UMI counts.",
-            )
+            values = block.data[is_wrong(block.data)]
+            number[name] += values.size
+            if values.size:
+                example.setdefault(name, float(values[0]))
+    for name, value in example.items():
+        yield Violation(
+            f"Some counts are {name}.",
+            f"{number[name]} values, such as {value:g}.",
+            "Give the raw UMI counts.",
+        )
 
 
 def _labels(obs: pd.DataFrame, require_labels: bool) -> Iterator[Violation]:

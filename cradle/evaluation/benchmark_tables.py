@@ -117,6 +117,29 @@ def kind_of(model: str) -> Kind:
     return "other" if model.endswith(" artifact on") else _REFERENCES.get(model, "model")
 
 
+def shared(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of one metric whose fold and seed every trained model has a value for.
+
+    Another seed may be another screen, so means over different seeds say nothing about models.
+    Models without any value do not count; where nothing is shared, all rows stay.
+    """
+    rows = table[(table["metric"] == metric) & np.isfinite(table["value"])]
+    trained = rows[rows["model"].map(kind_of) == "model"]
+    which = [set(zip(own["fold"], own["seed"], strict=True))
+             for _, own in trained.groupby(["model", "train_cells"])]  # fmt: skip
+    common = set.intersection(*which) if which else set()
+    units = pd.Series(list(zip(rows["fold"], rows["seed"], strict=True)), rows.index, dtype=object)
+    return rows[units.isin(common)] if common else rows
+
+
+def left_out(table: pd.DataFrame, metric: str) -> list[tuple[str, list[int]]]:
+    """Models, and their seeds that `shared` drops wholly because another model has none."""
+    kept = set(shared(table, metric)["seed"])
+    rows = table[(table["metric"] == metric) & np.isfinite(table["value"])]
+    rows = rows[(rows["model"].map(kind_of) == "model") & ~rows["seed"].isin(kept)]
+    return [(str(model), sorted(set(own["seed"]))) for model, own in rows.groupby("model")]
+
+
 def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Mean and spread over seeds of one metric, the best first.
 
@@ -130,10 +153,11 @@ def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``SUMMARY``. Folds are averaged within each seed first. ``sd`` is NaN for one seed. A
-        model or rule without a value of this metric stays, with NaN: not applicable.
+        ``SUMMARY``, over the `shared` folds and seeds. Folds are averaged within each seed first.
+        ``sd`` is NaN for one seed. A model or rule without a value of this metric stays, with
+        NaN: not applicable.
     """
-    chosen = table[(table["metric"] == metric) & np.isfinite(table["value"])]
+    chosen = shared(table, metric)
     by_model = ["model", "train_cells"]
     seeds = chosen.groupby([*by_model, "seed"])["value"].mean()
     found = seeds.groupby(level=by_model).agg(mean="mean", sd="std", n_seeds="count")
@@ -150,8 +174,8 @@ def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def seed_values(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One value per model, train_cells and seed, folds averaged."""
-    chosen = table[(table["metric"] == metric) & np.isfinite(table["value"])]
+    """One value per model, train_cells and `shared` seed, folds averaged."""
+    chosen = shared(table, metric)
     means = chosen.groupby(["model", "train_cells", "seed"])["value"].mean()
     return pd.DataFrame(means.reset_index())
 

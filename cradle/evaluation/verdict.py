@@ -31,7 +31,8 @@ def verdict(summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name)
     Returns
     -------
     The models among themselves; the best of them against the additive baseline and the other
-    simple rules. Empty where the metric has no better end or no model has a value.
+    simple rules. Empty where the metric has no better end or no model has a value; no order
+    where the models share no seed.
     """
     about = describe(metric)
     ranked = summary[summary["mean"].notna()]
@@ -39,6 +40,9 @@ def verdict(summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name)
     if about.higher_is_better is None or models.empty:
         return []
     best = models.iloc[0]
+    if not _same_seeds(models, seeds):
+        return ["The models were run on different seeds, none of which all share, so their "
+                "scores cannot be put in order here."]  # fmt: skip
     said = [
         f"**{name(best)}** has the best {about.label} of {len(models)} trained models: "
         f"{_value(best)}."
@@ -53,6 +57,12 @@ def verdict(summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name)
     if metric.startswith("qcpr"):
         said.append(_of_clean_cells(ranked, best, name))
     return [sentence for sentence in said if sentence]
+
+
+def _same_seeds(models: pd.DataFrame, seeds: pd.DataFrame) -> bool:
+    trained = seeds[seeds["model"].isin(models["model"])]
+    found = trained.groupby(["model", "train_cells"])["seed"].agg(frozenset)
+    return found.nunique() < 2
 
 
 def _against_next(best: pd.Series, second: pd.Series, seeds: pd.DataFrame, name: Name) -> str:

@@ -13,6 +13,7 @@ from cradle.errors import InputError
 from cradle.evaluation.benchmark_tables import (
     describe,
     kind_of,
+    left_out,
     order,
     read_benchmark,
     seed_values,
@@ -128,6 +129,10 @@ def words(view: View) -> None:
     )
     for sentence in said:
         st.markdown(sentence)
+    if said and (more := left_out(view.table, view.metric)):
+        seeds = "; ".join(f"{_label(model)}: {', '.join(map(str, own))}" for model, own in more)
+        st.caption("Over the seeds that every model here was run with. Left out, as another seed "
+                   f"may be another screen: {seeds}.")  # fmt: skip
     if not said:
         st.info(f"{describe(view.metric).label}: neither more nor less of it is better, so nobody "
                 "wins here.")  # fmt: skip
@@ -213,6 +218,10 @@ def all_scores(view: View) -> None:
 
 def _models(table: pd.DataFrame) -> set[str]:
     return {model for model in table["model"].unique() if kind_of(model) == "model"}
+
+
+def _label(model: str) -> str:
+    return row_name(pd.Series({"model": model, "train_cells": "all"}))
 
 
 def _named(metric: str) -> str:

@@ -15,11 +15,11 @@ from cradle.data.qc import CRITERIA, judge_generated
 from cradle.embedding import (
     N_NEIGHBOURS,
     Method,
-    log2_cp10k,
     positions,
     principal_components,
 )
 from cradle.errors import InputError
+from cradle.evaluation.moments import log2_expression
 from cradle.plots.scatter import MAX_POINTS, thin
 from cradle.ui import generation, map_store, store
 from cradle.ui.map_numbers import neighbour_mixing
@@ -279,7 +279,8 @@ def _generated(request: MapRequest) -> list[AnnData]:
 
 
 def _expression(adata: AnnData) -> AnnData:
-    adata.X = log2_cp10k(adata.X, adata.obs["library_size"].to_numpy())
+    sizes = adata.obs["library_size"].to_numpy(np.float64)
+    adata.X = log2_expression(adata.X, sizes).astype(np.float32)
     adata.layers.clear()
     adata.obs = adata.obs[[c for c in COLUMNS if c in adata.obs]]
     return adata

@@ -157,7 +157,7 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     marked = selection.to_draw(request, (by, gene))
     n = drawn.obs["source"].value_counts()
     fig = cell_map(
-        points, title=f"{request.method} of {len(points):,} cells, coloured by {options_label(by)}",
+        points, title=f"{request.method} of {len(points):,} cells by {options_label(by)}",
         axes=(f"{request.method} 1", f"{request.method} 2"), color="color", numeric=numeric,
         unit=options_label(by) if gene is None else f"{safe_label(gene)}, log2 units",
         selected=marked or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,11 +16,14 @@ from cradle.ui import store
 if TYPE_CHECKING:
     from cradle.inside import WithoutArtifact
     from cradle.inside_blocks import BlockStates
+    from cradle.prediction import Predictor
 
 
 def masks(run_path: str) -> pd.DataFrame:
     """``cradle.inside.mask_table`` of a run."""
-    return _masks(run_path, store.fingerprint(run_path))
+    from cradle.inside import mask_table
+
+    return _table(mask_table, mask_table.__name__, run_path, store.fingerprint(run_path))
 
 
 def artifact_vector(run_path: str) -> pd.DataFrame:
@@ -31,7 +35,9 @@ def artifact_vector(run_path: str) -> pd.DataFrame:
 
 def artifact_genes(run_path: str) -> pd.DataFrame:
     """``cradle.inside.artifact_genes`` of a run that has learned an artifact."""
-    return _artifact_genes(run_path, store.fingerprint(run_path))
+    from cradle.inside import artifact_genes
+
+    return _table(artifact_genes, artifact_genes.__name__, run_path, store.fingerprint(run_path))
 
 
 def without_artifact(run_path: str, source: str, cell: str) -> WithoutArtifact:
@@ -49,7 +55,9 @@ class Probed(NamedTuple):
 
 def shifts(run_path: str) -> pd.DataFrame:
     """``cradle.inside_blocks.shift_table`` of a run with blocks."""
-    return _shifts(run_path, store.fingerprint(run_path))
+    from cradle.inside_blocks import shift_table
+
+    return _table(shift_table, shift_table.__name__, run_path, store.fingerprint(run_path))
 
 
 def edges(run_path: str, label: str) -> pd.DataFrame:
@@ -61,7 +69,9 @@ def edges(run_path: str, label: str) -> pd.DataFrame:
 
 def programs(run_path: str) -> pd.DataFrame:
     """``cradle.inside_blocks.program_table`` of a run with blocks."""
-    return _programs(run_path, store.fingerprint(run_path))
+    from cradle.inside_blocks import program_table
+
+    return _table(program_table, program_table.__name__, run_path, store.fingerprint(run_path))
 
 
 def probed(run_path: str, source: str) -> Probed:
@@ -83,18 +93,11 @@ def background_map(run_path: str, source: str) -> npt.NDArray[np.float32]:
 # The content hashes make a cached answer go with what it was computed from.
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the masks …")
-def _masks(run_path: str, fingerprint: str) -> pd.DataFrame:
-    from cradle.inside import mask_table
-
-    return mask_table(store.predictor_at(run_path))
-
-
-@st.cache_resource(max_entries=8, show_spinner="Switching the artifact on and off …")
-def _artifact_genes(run_path: str, fingerprint: str) -> pd.DataFrame:
-    from cradle.inside import artifact_genes
-
-    return artifact_genes(store.predictor_at(run_path))
+@st.cache_resource(max_entries=32, show_spinner="Looking into the model …")
+def _table(
+    _of: Callable[[Predictor], pd.DataFrame], name: str, run_path: str, fingerprint: str
+) -> pd.DataFrame:
+    return _of(store.predictor_at(run_path))
 
 
 @st.cache_resource(max_entries=64, show_spinner="Taking the artifact out of the cell …")
@@ -107,20 +110,6 @@ def _without(
     chosen = store.cells_of(source)[[cell], list(run.genes)].copy()
     chosen.obs["qc_fail"] = True
     return without_artifact(store.predictor_at(run_path), chosen)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Reading the responsive block …")
-def _shifts(run_path: str, fingerprint: str) -> pd.DataFrame:
-    from cradle.inside_blocks import shift_table
-
-    return shift_table(store.predictor_at(run_path))
-
-
-@st.cache_resource(max_entries=8, show_spinner="Decoding the programs …")
-def _programs(run_path: str, fingerprint: str) -> pd.DataFrame:
-    from cradle.inside_blocks import program_table
-
-    return program_table(store.predictor_at(run_path))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the blocks of the cells …")

@@ -8,12 +8,11 @@ import streamlit as st
 
 from cradle.data.dosage import canonical, genes_of
 from cradle.data.schema import CONTROL
+from cradle.evaluation.moments import MIN_CELLS
 from cradle.ui.labels import GLOSSARY, SUPPORT, safe_label
 
 if TYPE_CHECKING:
     from cradle.runs import Run
-
-MIN_CELLS = 30
 
 
 def label(run: Run) -> str:

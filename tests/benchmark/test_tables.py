@@ -77,3 +77,9 @@ def test_mean_level_and_distributions_stand_apart():
 
 def test_failed_runs_are_named():
     assert "- `a-run`: out of memory" in as_markdown(combined([]), "", {"a-run": "out of memory"})
+
+
+def test_columns_are_over_the_seeds_that_every_model_has():
+    runs = [_rows("cradle_vae", 0, ate_rho=0.9), _rows("cradle_vae", 1, ate_rho=0.1)]
+    text = as_markdown(combined([*runs, _rows("sams_vae", 0, ate_rho=0.8)]))
+    assert "| CRADLE-VAE | all | 0.900 |" in text

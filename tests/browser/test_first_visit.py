@@ -24,7 +24,7 @@ def clicks(visitor: Visitor) -> list[str]:
 
 def _take_figure(visitor: Visitor) -> bytes:
     figure = visitor.page.locator(".js-plotly-plot").first
-    figure.wait_for(timeout=120_000)
+    figure.wait_for()
     visitor.settle("first_figure")
     with visitor.page.expect_download() as download:
         figure.locator('.modebar-btn[data-title*="ownload"]').first.click()
@@ -40,7 +40,7 @@ def test_from_opening_to_a_figure_of_an_unseen_pair(
     visitor.settle("first_overview")
     page.get_by_role("button", name="Show me a pair").click()
     page.wait_for_selector("h1:has-text('Generate')")
-    page.get_by_role("heading", name="Perturbation:").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Perturbation:").wait_for()
     assert page.get_by_text("never measured").count() > 0
     assert _take_figure(visitor).startswith(b"<svg")
     assert 1 < len(clicks) <= MOST_CLICKS, clicks
@@ -54,7 +54,7 @@ def test_the_same_through_the_navigation(address: str, visitor: Visitor, clicks:
     visitor.settle("first_overview")
     visitor.go("Generate")
     page.get_by_role("button", name="Surprise me").click()
-    page.get_by_role("heading", name="Perturbation:").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Perturbation:").wait_for()
     assert page.get_by_text("never measured").count() > 0
     assert _take_figure(visitor).startswith(b"<svg")
     assert 2 < len(clicks) <= MOST_CLICKS, clicks
@@ -67,9 +67,9 @@ def test_the_tour_leads_through_its_pages(address: str, visitor: Visitor) -> Non
     visitor.settle("tour_0")
     page.get_by_role("button", name="Walk me through it").click()
     for number in range(1, 7):
-        page.get_by_text(f"Step {number} of 7").wait_for(timeout=60_000)
+        page.get_by_text(f"Step {number} of 7").wait_for()
         visitor.settle(f"tour_{number}")
         page.get_by_role("button", name="Next: ").click()
-    page.get_by_text("Step 7 of 7").wait_for(timeout=60_000)
+    page.get_by_text("Step 7 of 7").wait_for()
     page.get_by_role("button", name="End the tour").click()
-    page.get_by_text("Step 7 of 7").wait_for(state="detached", timeout=60_000)
+    page.get_by_text("Step 7 of 7").wait_for(state="detached")

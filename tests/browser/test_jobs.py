@@ -97,29 +97,22 @@ def _badge(page: "playwright.Page", words: str) -> "playwright.Locator":
     return page.get_by_text(re.compile(f"{words}$")).first
 
 
-def _quiet(visitor: Visitor) -> None:
-    page = visitor.page
-    page.wait_for_selector(
-        '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000
-    )
-
-
 def test_own_file_is_trained_on_through_a_reload_and_a_killed_app(
     app: App, visit: Open, own_file: Path
 ) -> None:
     visitor = visit("data")
     page = visitor.page
-    page.get_by_role("tab", name="Your own file").click(timeout=60_000)
+    page.get_by_role("tab", name="Your own file").click()
     page.locator("input[type=file]").set_input_files(own_file)
-    page.get_by_text("The file is safe to read").wait_for(timeout=60_000)
+    page.get_by_text("The file is safe to read").wait_for()
     page.get_by_text("No column is known to hold the perturbation").wait_for()
     visitor.choose("Column with the perturbation", "target_x")
     page.get_by_text("There are no control cells").wait_for()
     visitor.choose("Label of the control cells", "mock")
-    page.get_by_text("There are no control cells").wait_for(state="detached", timeout=60_000)
-    _quiet(visitor)
+    page.get_by_text("There are no control cells").wait_for(state="detached")
+    visitor.drawn()
     page.get_by_role("button", name="Use this dataset").click()
-    page.get_by_text("is the dataset of every page now").wait_for(timeout=60_000)
+    page.get_by_text("is the dataset of every page now").wait_for()
     visitor.settle("upload")
     assert "dataset=upload-" in page.url
     visitor.go("Train")
@@ -129,17 +122,17 @@ def test_own_file_is_trained_on_through_a_reload_and_a_killed_app(
     page.get_by_role("textbox", name="Name of the run").fill("mine")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Start training").click()
-    page.get_by_text("of at most 100").first.wait_for(timeout=60_000)
+    page.get_by_text("of at most 100").first.wait_for()
     page.reload()
-    page.get_by_text("of at most 100").first.wait_for(timeout=60_000)
+    page.get_by_text("of at most 100").first.wait_for()
     visitor.settle("train_running")
     app.kill()
     app.start()
     visitor = visit("train")
     page = visitor.page
-    _badge(page, "finished").wait_for(timeout=90_000)
+    _badge(page, "finished").wait_for()
     page.goto(f"{app.address}/train?card=mine")
-    page.get_by_role("heading", name="mine").wait_for(timeout=30_000)
+    page.get_by_role("heading", name="mine").wait_for()
     visitor.settle("train_finished")
     assert (app.folder / "runs" / "mine" / "DONE").is_file()
 
@@ -149,23 +142,23 @@ def test_a_shared_link_shows_the_same_view_elsewhere(visit: Open) -> None:
     page = first.page
     first.settle("generate_before")
     page.get_by_role("button", name="Surprise me").click()
-    _badge(page, "never measured").wait_for(timeout=60_000)
+    _badge(page, "never measured").wait_for()
     first.settle("generate_surprise")
     heading = page.get_by_role("heading", name="Perturbation:").inner_text()
     metrics = '[data-testid="stMetricValue"]'
-    page.locator(metrics).first.wait_for(timeout=60_000)
+    page.locator(metrics).first.wait_for()
     first.settle("generate_drawn")
     rate = page.locator(metrics).all_inner_texts()
     other = visit(page.url)
-    _badge(other.page, "never measured").wait_for(timeout=60_000)
+    _badge(other.page, "never measured").wait_for()
     assert other.page.get_by_role("heading", name="Perturbation:").inner_text() == heading
-    other.page.locator(metrics).nth(len(rate) - 1).wait_for(timeout=60_000)
+    other.page.locator(metrics).nth(len(rate) - 1).wait_for()
     other.settle("generate_shared")
     assert other.page.locator(metrics).all_inner_texts() == rate
     assert other.page.get_by_text("The link asks for").count() == 0
     _downloads(other, heading.removeprefix("Perturbation: ").strip())
     strange = visit("generate?run=gone&genes=NOSUCH")
-    strange.page.get_by_text("The link asks for something").wait_for(timeout=60_000)
+    strange.page.get_by_text("The link asks for something").wait_for()
     assert strange.page.get_by_text("run gone").count() == 1
 
 
@@ -189,7 +182,7 @@ def _downloads(visitor: Visitor, label: str) -> None:
     figure = page.locator(".js-plotly-plot").first
     for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG")):
         page.get_by_role("radio", name=kind).click()
-        _quiet(visitor)
+        visitor.drawn()
         page.wait_for_timeout(500)
         figure.hover()
         with page.expect_download() as download:

@@ -24,6 +24,7 @@ ARGUMENTS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--use-angle=swiftshader",
 ]  # fmt: skip
+PATIENCE = 180_000  # ms; a busy machine may be ten times slower than a quiet one
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 # Streamlit first looks for its server below the page's own address, and says so in the console.
 EXPECTED = re.compile(r"/\w+/_stcore/(health|host-config)")
@@ -51,6 +52,7 @@ class Visitor:
 
     def __init__(self, page: Page, size: str) -> None:
         self.page, self.size, self.errors = page, size, []
+        page.set_default_timeout(PATIENCE)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -61,25 +63,38 @@ class Visitor:
 
     def settle(self, shot: str) -> None:
         """Wait until the page is drawn, check it, and keep a picture of it."""
-        self.page.wait_for_selector("h1", timeout=60_000)
-        self.page.wait_for_selector(
-            '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000
-        )
-        self.page.wait_for_timeout(700)
+        self.page.wait_for_selector("h1")
+        self.drawn()
+        self.page.wait_for_timeout(400)
         SHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{shot}_{self.size}.png")
         assert self.page.locator('[data-testid="stException"]').count() == 0
         assert self.page.get_by_text("could not be drawn").count() == 0
         assert not self.errors, self.errors
 
+    def drawn(self) -> None:
+        """Wait until the server has nothing more to say to the last action."""
+        self.page.wait_for_timeout(300)  # an action needs a moment to reach the server
+        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
     def choose(self, name: str, option: str) -> None:
-        """Pick an option of a list; one that opens while the page still scrolls closes again."""
+        """Pick an option of a list, and see that it stays picked.
+
+        On a busy machine a list that opens while the page is still being drawn closes again, and a
+        key meant for the open list reaches the closed one; so it is asked for once more.
+        """
         box = self.page.get_by_role("combobox", name=name)
-        box.scroll_into_view_if_needed()
-        self.page.wait_for_timeout(500)
-        box.click()
-        self.page.get_by_role("option", name=option).first.click()
-        self.page.keyboard.press("Escape")  # where several can be picked, the list stays open
+        lists = self.page.locator('[data-testid="stSelectbox"], [data-testid="stMultiSelect"]')
+        for _ in range(3):
+            self.drawn()
+            box.scroll_into_view_if_needed()
+            box.click()
+            self.page.get_by_role("option", name=option).first.click()
+            self.page.keyboard.press("Tab")  # where several can be picked, the list stays open
+            self.drawn()
+            if option in lists.filter(has=box).inner_text():
+                return
+        raise AssertionError(f"{option} does not stay picked in {name}")
 
     def go(self, title: str) -> None:
         """Follow the navigation to a page."""
@@ -88,7 +103,7 @@ class Visitor:
             self.page.locator('[data-testid="stExpandSidebarButton"]').click()
         links = self.page.locator('[data-testid="stSidebarNavLink"]')
         links.filter(has_text=re.compile(f"^\\W*{title}$|{title}$")).first.click()
-        self.page.wait_for_selector(f"h1:has-text('{title}')", timeout=60_000)
+        self.page.wait_for_selector(f"h1:has-text('{title}')")
         if self.size == "phone" and sidebar.get_attribute("data-collapsed") == "false":
             sidebar.hover()
             self.page.locator('[data-testid="stSidebarCollapseButton"] button').click()

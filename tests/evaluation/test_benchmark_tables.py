@@ -11,6 +11,7 @@ from cradle.evaluation.benchmark_tables import (
     COLUMNS,
     describe,
     kind_of,
+    left_out,
     order,
     pooled_spread,
     read_benchmark,
@@ -195,3 +196,34 @@ def test_committed_tables_can_be_read_and_judged(name):
     words = said(frame)
     assert "cradle_vae" in words
     assert "“additive”" in words
+
+
+def test_models_are_compared_on_the_seeds_that_all_of_them_have():
+    """A hard screen (seed 1) must not count against the one model that was run on it."""
+    own = rows("cradle_vae", [0.90, 0.30, 0.40])
+    frame = table(own, rows("sams_vae", [0.80]), rows("additive", [0.70, 0.20, 0.10]))
+    found = summarise(frame, "ate_rho").set_index("model")
+    assert found["mean"].to_dict() == {"cradle_vae": 0.90, "sams_vae": 0.80, "additive": 0.70}
+    assert set(found["n_seeds"]) == {1}
+    assert set(seed_values(frame, "ate_rho")["seed"]) == {0}
+    assert left_out(frame, "ate_rho") == [("cradle_vae", [1, 2])]
+    assert "**cradle_vae** has the best ATE-ρ" in said(frame)
+
+
+def test_a_model_without_any_value_takes_no_seed_from_the_others():
+    frame = table(rows("cradle_vae", [0.9, 0.8]), rows("svae_plus", [np.nan, np.nan]))
+    assert summarise(frame, "ate_rho").set_index("model").loc["cradle_vae", "n_seeds"] == 2
+    assert left_out(frame, "ate_rho") == []
+
+
+def test_folds_that_only_some_models_have_are_left_out():
+    both, one = rows("cradle_vae", [0.9]), rows("cradle_vae", [0.1], fold=1)
+    frame = table(both, one, rows("sams_vae", [0.8]))
+    assert summarise(frame, "ate_rho").set_index("model")["mean"]["cradle_vae"] == 0.9
+
+
+def test_models_without_a_common_seed_are_not_put_in_order():
+    frame = table(rows("cradle_vae", [0.9]), rows("sams_vae", [0.8]).assign(seed=1))
+    assert len(summarise(frame, "ate_rho")) == 2
+    assert "cannot be put in order" in said(frame)
+    assert "best" not in said(frame)

@@ -155,6 +155,6 @@ def test_top_genes_show_intervals_only_where_there_are_some() -> None:
 
 def test_title_of_a_map_leaves_room_for_the_longest_mode_bar_on_a_phone() -> None:
     points = pd.DataFrame({"x": [0.0], "y": [0.0], "row": [0], "label": ["a"], "color": ["a"]})
-    fig = cell_map(points, title="UMAP of 2,446 cells, coloured by observed or generated",
+    fig = cell_map(points, title="UMAP of 2,446 cells by observed or generated",
                    axes=("1", "2"), color="color", numeric=False)  # fmt: skip
     assert max(map(len, fig.layout.title.text.split("<br>"))) <= 22
