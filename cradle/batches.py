@@ -44,3 +44,6 @@ class DataShape:
     log1p_mean: Tensor  # (G,), mean of log(1 + counts)
     log1p_sd: Tensor  # (G,)
     mean_profile: Tensor  # (G,), mean share of the library; sums to less than 1 on a panel
+    #: (1 + kinds, G + 1), counts of QC-passing cells and of failed ones by what they fail; the
+    #: last column is the rest of the transcriptome. Where training starts, not kept with a run.
+    counts_by_quality: Tensor | None = None

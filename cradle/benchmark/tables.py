@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cradle.evaluation.benchmark_tables import shared
 from cradle.evaluation.field_metrics import FIELD_METRICS
 from cradle.evaluation.metrics import METRICS
@@ -105,12 +107,10 @@ def _block(title: str, rows: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
         ["---", "---", *["---:"] * len(shown)],
     ]
     keys = ["model", "train_cells"]
-    seeds = {
-        m: shared(rows, m).pivot_table("value", keys, "seed").reindex(rows.groupby(keys).groups)
-        for m in shown
-    }
-    for model, cells in sorted(rows.groupby(keys).groups, key=_order):
-        texts = [_value(seeds[m].loc[(model, cells)]) for m in shown]
+    rivals = sorted({(str(m), str(c)) for m, c in rows[keys].to_numpy()}, key=_order)
+    seeds = {m: shared(rows, m).pivot_table("value", keys, "seed").reindex(rivals) for m in shown}
+    for model, cells in rivals:
+        texts = [_value(seeds[m].loc[[(model, cells)]]) for m in shown]
         # a model to which nothing applies is shown so; of the others, what there is
         if model in MODELS or any(text != "–" for text in texts):
             lines.append([_name(model), cells, *texts])
@@ -161,9 +161,10 @@ def _heading(metric: str) -> str:
     return f"{known.label} {'↑' if known.higher_is_better else '↓'}"
 
 
-def _value(per_seed: pd.Series[float]) -> str:
-    found = per_seed.dropna()
-    if found.empty:
+def _value(per_seed: pd.DataFrame | pd.Series[float]) -> str:
+    values = per_seed.to_numpy(float)
+    found = values[~np.isnan(values)]
+    if found.size == 0:
         return "–"
     digits = 0 if abs(found.mean()) >= 100 else 3
     spread = f" ± {found.std(ddof=1):.{digits}f}" if found.size > 1 else ""

@@ -18,6 +18,7 @@ from cradle.batches import CellBatch, Conditions, Counterparts, DataShape
 from cradle.data.cell_source import CellSource, SomeRows, cell_source, row_blocks
 from cradle.data.counterfactuals import CounterfactualIndex, build_index
 from cradle.data.dosage import Design
+from cradle.data.failed_kinds import failed_kinds
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Cells:
     artifact: npt.NDArray[np.float32]  # (n_cells,), 1 = QC-failed
     library_size: npt.NDArray[np.float32]  # (n_cells,), counts
     dosage: Tensor  # (n_labels, n_columns of the design), one row a label
+    kind: npt.NDArray[np.int64] | None = None  # (n_cells,), of `failed_kinds`, where it is known
 
     @classmethod
     def from_anndata(
@@ -64,6 +66,7 @@ class Cells:
             obs["qc_fail"].to_numpy(np.float32),
             obs["library_size"].to_numpy(np.float32),
             torch.from_numpy(design.rows(labels)),
+            failed_kinds(obs),
         )
 
     def __len__(self) -> int:
@@ -80,9 +83,12 @@ class Cells:
     def shape(self) -> DataShape:
         """Statistics that networks are built from, over these cells."""
         n = len(self)
-        total, square, counted = np.zeros((3, self.counts.shape[1]))
-        for _, block in row_blocks(self.counts):
-            counted += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
+        total, square = np.zeros((2, self.counts.shape[1]))
+        kind = self.artifact.astype(np.int64) if self.kind is None else self.kind
+        by_kind = np.zeros((kind.max(initial=0) + 1, self.counts.shape[1]))
+        for rows, block in row_blocks(self.counts):
+            of_kind = kind[rows] == np.arange(len(by_kind))[:, None]
+            by_kind += (sp.csr_matrix(of_kind, dtype=np.float64) @ block).toarray()
             log1p = block.astype(np.float64).log1p()
             total += np.asarray(log1p.sum(axis=0)).ravel()
             square += np.asarray(log1p.power(2).sum(axis=0)).ravel()
@@ -90,8 +96,11 @@ class Cells:
         sd = np.sqrt(np.clip(square / n - mean**2, 0, None) * n / max(n - 1, 1))
         # a gene that never varies in training carries no information; leave it at zero
         sd[sd < 1e-3] = 1.0
-        share = counted / self.library_size.sum(dtype=np.float64)
-        as_tensor = [torch.from_numpy(a.astype(np.float32)) for a in (mean, sd, share)]
+        sizes = np.bincount(kind, self.library_size, len(by_kind))
+        share = by_kind.sum(axis=0) / sizes.sum()
+        rest = np.clip(sizes - by_kind.sum(axis=1), 0, None)
+        found = (mean, sd, share, np.column_stack([by_kind, rest]))
+        as_tensor = [torch.from_numpy(a.astype(np.float32)) for a in found]
         return DataShape(self.counts.shape[1], self.dosage.shape[1], *as_tensor)
 
 

@@ -129,7 +129,7 @@ def shared(table: pd.DataFrame, metric: str) -> pd.DataFrame:
              for _, own in trained.groupby(["model", "train_cells"])]  # fmt: skip
     common = set.intersection(*which) if which else set()
     units = pd.Series(list(zip(rows["fold"], rows["seed"], strict=True)), rows.index, dtype=object)
-    return rows[units.isin(common)] if common else rows
+    return pd.DataFrame(rows[units.isin(common)]) if common else rows
 
 
 def left_out(table: pd.DataFrame, metric: str) -> list[tuple[str, list[int]]]:

@@ -152,17 +152,20 @@ class VAEConfig:
 def defaults_for(*, n_cells: int, n_genes: int, combinations: bool) -> dict[str, Any]:
     """Settings that follow from the size of the data; the user's settings come on top.
 
-    Below 1,000 genes a network of the paper's size has more weights than the panel can
-    inform, so width and latent dimension shrink; training lasts for at most about
-    ``20,000`` steps whatever the number of cells.
+    Below 1,000 genes or 10,000 cells a network of the paper's size has more weights than the
+    data can inform, so width and latent dimension shrink, and of few cells more genes are hidden
+    from the encoder; training lasts for at most about ``20,000`` steps whatever the number of
+    cells.
     """
     small = n_genes < 1000
+    few = n_cells < 10_000 and not small
     batch_size = 256 if small else 512
     steps_per_epoch = max(1, n_cells // batch_size)
     return {
-        "n_latent": 64 if small else 200,
-        "n_hidden": 200 if small else 400,
+        "n_latent": 64 if small else 100 if few else 200,
+        "n_hidden": 200 if small else 128 if few else 400,
         "mask_prior": 0.5 if small else (0.1 if combinations else 0.01),
+        "encoder_dropout": 0.3 if few else 0.1,
         "learning_rate": 1e-3,
         "batch_size": batch_size,
         "max_epochs": min(2000, max(50, 20_000 // steps_per_epoch)),

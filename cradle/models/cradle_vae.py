@@ -96,6 +96,32 @@ class CradleVAE(SAMSVAE):
     def __init__(self, shape: DataShape, config: VAEConfig):
         super().__init__(shape, config, n_extra=(config.n_latent,))
         self.artifact = Artifact(config)
+        as_published = config.artifact_kinds == 1 or config.artifact_posterior_network
+        if shape.counts_by_quality is not None and not as_published:
+            self._start_at(shape.counts_by_quality)
+
+    @torch.no_grad()
+    def _start_at(self, counts: Tensor) -> None:
+        """Let the untrained decoder answer with the profile of QC-passing cells, and with the
+        artifact on with those of failed cells of each kind.
+
+        A small screen ends its training after a few hundred steps, in which log rates that start
+        at the mean of both do not part.
+        """
+        passing, failed = counts[0], counts[1:]
+        share = (passing + 0.5) / (passing + 0.5).sum()
+        self.decoder.output.bias.copy_(share.log())
+        if self.linear_path is None or self.combine == "sum" or len(failed) == 0:
+            return
+        # counts over those that passing cells would give, shrunk by a Gamma(1, 1) prior on them
+        change = ((failed + 1) / (failed.sum(1, keepdim=True) * share + 1)).log()
+        n_kinds, n_latent = self.artifact.location.shape
+        # further kinds start without a change: two that start alike stay alike
+        start = change.new_zeros(n_kinds, change.shape[1])
+        start[: len(change)] = change[:n_kinds]
+        self.linear_path.weight[:, -n_latent:] = (
+            torch.linalg.pinv(self.artifact.location) @ start
+        ).T
 
     def artifact_posterior(self) -> Normal:
         """``q(u_c)``, ``(C, D)``."""

@@ -47,6 +47,9 @@ def test_round_trip():
 def test_defaults_follow_the_size_of_the_data():
     panel = defaults_for(n_cells=3000, n_genes=500, combinations=True)
     whole = defaults_for(n_cells=100_000, n_genes=5000, combinations=False)
-    assert panel["n_latent"] < whole["n_latent"] == 200
+    few = defaults_for(n_cells=3000, n_genes=2000, combinations=True)
+    assert panel["n_latent"] < few["n_latent"] < whole["n_latent"] == 200
+    assert few["n_hidden"] < whole["n_hidden"] == 400
+    assert few["encoder_dropout"] > whole["encoder_dropout"]
     assert whole["mask_prior"] < panel["mask_prior"]
     assert panel["max_epochs"] >= whole["max_epochs"] >= 50

@@ -162,3 +162,32 @@ def test_without_causal_the_artifact_is_one_vector(shape, batch):
 def test_without_the_counterfactual_term_there_is_no_penalty(shape, batch):
     network = CradleVAE(shape, dataclasses.replace(BASE, counterfactual_weight=0.0))
     assert evidence_lower_bound(network, batch, n_train=5).penalties == {}
+
+
+def test_training_starts_at_the_profiles_of_passing_and_of_failed_cells(shape):
+    torch.manual_seed(0)
+    passing = torch.tensor([4e6, 2e6, 1e6, 5e5, 1e5, 2e5, 2.2e6])
+    failed = torch.tensor([[4e5, 2e5, 1e5, 5e4, 8e5, 0, 2e5], [0, 0, 1e6, 0, 0, 0, 0]])
+    measured = dataclasses.replace(shape, counts_by_quality=torch.stack([passing, *failed]))
+    network = CradleVAE(measured, dataclasses.replace(BASE, artifact_kinds=3))
+    torch.nn.init.zeros_(network.decoder.output.weight)  # its untrained part
+
+    def share(state: float, kind: int):
+        conditions = Conditions(torch.zeros(1, 3), torch.tensor([[state]]), torch.ones(1, 1))
+        u = network.artifact_posterior().loc[None]
+        effect = torch.zeros(1, 3, 4)
+        latents = {"artifact": u, "effect": effect, "kind": torch.eye(3)[kind].expand(1, 1, -1)}
+        return network.likelihood(torch.zeros(1, 1, 4), conditions, latents).log_rate[0, 0].exp()
+
+    close = {"rtol": 2e-3, "atol": 2e-4}
+    torch.testing.assert_close(share(0.0, 0), (passing / passing.sum())[:6], **close)
+    torch.testing.assert_close(share(1.0, 0), (failed[0] / failed[0].sum())[:6], **close)
+    torch.testing.assert_close(share(1.0, 1), (failed[1] / failed[1].sum())[:6], **close)
+    torch.testing.assert_close(share(1.0, 2), share(0.0, 2))  # a kind that nothing is known of
+
+
+def test_the_published_artifact_starts_from_nothing_known(shape):
+    measured = dataclasses.replace(shape, counts_by_quality=torch.ones(2, 7))
+    for settings in ({"artifact_kinds": 1}, {"artifact_posterior_network": True}):
+        config = dataclasses.replace(BASE, **settings)
+        assert not CradleVAE(measured, config).linear_path.weight.any()
