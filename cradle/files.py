@@ -8,8 +8,9 @@ import gzip
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
+#: Names of files that are being written start so. A killed process leaves its own behind.
+UNFINISHED = ".writing-"
+_ABANDONED_SECONDS = 24 * 3600
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -39,7 +43,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.parent / f".writing-{secrets.token_hex(8)}{final.suffix}"
+    temporary = final.parent / f"{UNFINISHED}{secrets.token_hex(8)}{final.suffix}"
     temporary.touch(exist_ok=False)
     mode = temporary.stat().st_mode
     try:
@@ -52,6 +56,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     flush(final.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove files that a process began a day ago, or earlier, and did not live to finish."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        with suppress(FileNotFoundError):  # another process may remove it too
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()
 
 
 def make_folder(path: Path) -> None:

@@ -15,6 +15,7 @@ HEAVY = {"torch", "pytorch_lightning", "scanpy", "anndata", "umap", "sklearn", "
 # the core that pages reach through cradle.ui's caches, never by themselves at import
 PAGES_MAY_NOT_IMPORT = {"torch", "pytorch_lightning", "scanpy", "umap", "sklearn", "numba"}
 MAX_LINES = 300
+CRASH = "benchmarks/crash/__main__.py"
 INTERACTIONS = ("scripts/build_interactions.py",)
 
 
@@ -63,9 +64,9 @@ def test_streamlit_is_imported_by_the_app_the_pages_and_ui_alone():
     [
         (
             "cradle.ui",
-            (*PAGES, "cradle/ui", "scripts/build_maps.py", *INTERACTIONS),
+            (*PAGES, "cradle/ui", "scripts/build_maps.py", CRASH, *INTERACTIONS),
         ),
-        ("cradle.cli", ("cradle/cli", "cradle/__main__.py", "benchmarks/crash.py")),
+        ("cradle.cli", ("cradle/cli", "cradle/__main__.py", CRASH)),
     ],
 )
 def test_a_way_in_is_imported_by_itself_only(module, users):

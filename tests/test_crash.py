@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.crash import damaged, same
+from benchmarks.crash.files import damaged, same
 from cradle import files
 from cradle.cli.main import main
 from cradle.errors import is_disk_full

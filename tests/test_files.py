@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import anndata as ad
@@ -10,7 +11,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cradle.files import atomic_path, write_frame, write_h5ad, write_json, write_text
+from cradle.files import (
+    atomic_path,
+    remove_abandoned,
+    write_frame,
+    write_h5ad,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -101,3 +109,13 @@ def test_a_private_file_of_the_writer_becomes_ordinary(tmp_path):
         temporary.unlink()
         temporary.touch(mode=0o600)
     assert (tmp_path / "weights").stat().st_mode == ordinary.stat().st_mode
+
+
+def test_only_what_was_abandoned_long_ago_is_removed(tmp_path):
+    old, fresh, other = (tmp_path / n for n in (".writing-a.h5ad", ".writing-b.h5ad", "c.h5ad"))
+    for path in (old, fresh, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    remove_abandoned(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [fresh.name, other.name]

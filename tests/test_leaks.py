@@ -65,6 +65,19 @@ def test_thresholds_genes_and_normalisation_are_those_of_training_cells(pair):
     pd.testing.assert_frame_equal(first.adata.obs[fitted], second.adata.obs[fitted])
 
 
+def test_what_can_be_measured_is_told_by_training_cells(pair):
+    """A screen of all genes stays one whatever totals its test cells report."""
+    first, second = (screen.copy() for screen in pair)
+    test = (second.obs["split"] == "test").to_numpy()
+    for screen in (first, second):
+        screen.obs = screen.obs.drop(columns=[c for c in screen.obs if c.startswith("full_")])
+        screen.obs["library_size"] = np.asarray(screen.X.sum(axis=1)).ravel()
+    second.obs.loc[test, "library_size"] += 1000
+    one, other = (prepare(screen).thresholds for screen in (first, second))
+    assert one.observed["genes_detected"].measurable
+    assert one.observed == other.observed
+
+
 def test_batches_profiles_and_counterparts_are_those_of_training_cells(pair):
     shapes, medians, groups = [], [], []
     for screen in map(ready, pair):

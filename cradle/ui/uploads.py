@@ -47,11 +47,12 @@ def digest_of(content: bytes) -> str:
 def read(content: bytes) -> AnnData:
     """The content as AnnData, after the gate has checked it in a process of its own."""
     from cradle.data.gate import open_safely
-    from cradle.files import make_folder
+    from cradle.files import UNFINISHED, make_folder, remove_abandoned
 
     folder = library.upload_path("any").parent
     make_folder(folder)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".h5ad") as stream:
+    remove_abandoned(folder)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=UNFINISHED, suffix=".h5ad") as stream:
         stream.write(content)
         stream.flush()
         return open_safely(Path(stream.name))

@@ -5,15 +5,14 @@
 ``fit`` is killed (SIGKILL) and resumed until it is done; the run must equal one that was never
 killed, bit for bit. ``generate`` and ``effects`` are killed while they write over a good file,
 ``fetch`` while it downloads from a slow local server: the final file is whole, old or new.
+``benchmark`` is killed with the fits that it started and called again until it is done; an upload
+is killed while the gate reads it, while it is brought to the standard form and while it is kept.
 After each kill every file at a final path is read. Commands run in forks of a process that has
 the libraries loaded, so that the kills fall into the work and not into imports.
 """
 
 import argparse
-import gzip
 import hashlib
-import io
-import json
 import os
 import random
 import signal
@@ -28,88 +27,44 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.crash.files import CONTENT, damaged, same, whole
+from cradle.benchmark.tables import COST
 from cradle.files import write_frame
 
-CONTENT = random.Random(0).randbytes(2**20)
 QUICK = ("--epochs", "8", "--set", "n_latent=4", "--set", "n_hidden=8", "--set", "patience=8")
-SAME = (
-    "weights.safetensors", "history.csv", "moments.safetensors", "predicted_effects.safetensors",
-    "metrics.json", "split.csv.gz", "thresholds.json", "genes.csv",
-)  # fmt: skip
 
 
 def command(arguments: list[str], kill_after: float | None) -> tuple[bool, int]:
     """Run a command in a fork; whether it was killed on the way, and its exit status."""
-    child = os.fork()
-    if child == 0:
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
+
+    def work() -> int:
         import cradle.resuming
         from cradle.cli.main import main
 
         cradle.resuming.EVERY_SECONDS = 0.0
-        os._exit(main(arguments))
+        return main(arguments)
+
+    return forked(work, kill_after)
+
+
+def forked(work: Callable[[], int], kill_after: float | None) -> tuple[bool, int]:
+    """Run something in a fork, killed with all that it started; see ``command``."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        os._exit(work())
     started = time.monotonic()
     while kill_after is None or time.monotonic() - started < kill_after:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return False, os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
+    os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return True, -signal.SIGKILL
-
-
-def damaged(folder: Path) -> list[str]:
-    """Files at final paths that cannot be read to their end."""
-    return [str(p.relative_to(folder)) for p in folder.rglob("*")
-            if p.is_file() and not p.name.startswith(".") and not _whole(p)]  # fmt: skip
-
-
-def _whole(path: Path) -> bool:
-    from safetensors.torch import load_file
-
-    readers: dict[str, Callable[[Path], object]] = {
-        ".json": lambda p: json.loads(p.read_text()),
-        ".csv": lambda p: pd.read_csv(p),
-        ".gz": lambda p: pd.read_csv(io.BytesIO(gzip.decompress(p.read_bytes()))),
-        ".safetensors": load_file,
-        ".h5ad": _cells,
-    }
-    try:
-        readers.get(path.suffix, lambda p: p.read_bytes())(path)
-    except Exception:
-        return False
-    return True
-
-
-def _cells(path: Path) -> None:
-    if path.name == "remote.h5ad":
-        assert hashlib.md5(path.read_bytes()).hexdigest() == hashlib.md5(CONTENT).hexdigest()
-        return
-    import anndata
-
-    assert anndata.read_h5ad(path).n_obs in (50, 200)
-
-
-def same(first: Path, second: Path) -> list[str]:
-    """Files of two runs that differ in content."""
-    from safetensors.numpy import load_file
-
-    different = []
-    for name in SAME:
-        a, b = first / name, second / name
-        if a.suffix == ".safetensors":  # the order of names inside the file is free
-            left, right = load_file(a), load_file(b)
-            equal = left.keys() == right.keys() and all(
-                left[k].tobytes() == right[k].tobytes() for k in left
-            )
-        else:
-            equal = a.read_bytes() == b.read_bytes()
-        if not equal:
-            different.append(name)
-    return different
 
 
 def fits(folder: Path, screen: Path, kills: int, draw: random.Random) -> list[dict[str, object]]:
@@ -163,6 +118,61 @@ def writers(folder: Path, kills: int, draw: random.Random) -> list[dict[str, obj
     return rows
 
 
+def sweeps(folder: Path, screen: Path, kills: int, draw: random.Random) -> list[dict[str, object]]:
+    """Kill ``benchmark`` and call it again until it is done; then with another folder."""
+
+    def arguments(out: str) -> list[str]:
+        return ["benchmark", str(screen), "--models", "cradle_vae,additive", "--out",
+                str(folder / out), *QUICK, "--criteria", "umi_counts,mt_percent"]  # fmt: skip
+
+    started = time.monotonic()
+    assert command(arguments("sweep"), None) == (False, 0)
+    seconds = time.monotonic() - started
+    expected = _scores(folder / "sweep")
+    rows: list[dict[str, object]] = []
+    while sum(bool(row["killed"]) for row in rows) < kills:
+        out, killed = f"sweep{len(rows)}", True
+        while killed:
+            killed, code = command(arguments(out), draw.uniform(0.05, 1.0) * seconds)
+            done = not killed and code == 0
+            differs = [] if not done or _scores(folder / out).equals(expected) else ["table.csv"]
+            rows.append({"command": "benchmark", "killed": killed,
+                         "damaged": damaged(folder / out) if (folder / out).exists() else [],
+                         "failed": not killed and code != 0, "differs": differs})  # fmt: skip
+    return rows
+
+
+def _scores(folder: Path) -> pd.DataFrame:
+    """The table of a benchmark, without what a fit cost."""
+    table = pd.read_csv(folder / "table.csv")
+    return table[~table["metric"].isin(COST)].reset_index(drop=True)
+
+
+def uploads(folder: Path, screen: Path, kills: int, draw: random.Random) -> list[dict[str, object]]:
+    """Kill the reading and keeping of an uploaded file."""
+    from cradle.ui import library, uploads
+
+    os.environ["XDG_CACHE_HOME"] = str(folder / "uploading")
+    content = screen.read_bytes()
+    kept = library.upload_path("any").parent
+
+    def work() -> int:
+        uploads.accept(content, "mine")
+        return 0
+
+    started = time.monotonic()
+    assert forked(work, None) == (False, 0)
+    seconds = time.monotonic() - started
+    rows = []
+    for _ in range(kills):
+        for path in kept.glob("upload-*"):
+            path.unlink()
+        killed, code = forked(work, draw.uniform(0.02, 1.0) * seconds)
+        rows.append({"command": "upload", "killed": killed, "damaged": damaged(kept),
+                     "failed": not killed and code != 0, "differs": []})  # fmt: skip
+    return rows
+
+
 class _Slow(BaseHTTPRequestHandler):
     """Serves the content in small pieces, ranges too."""
 
@@ -202,7 +212,7 @@ def fetches(folder: Path, kills: int, draw: random.Random) -> list[dict[str, obj
     rows = []
     for _ in range(kills):
         killed, code = command(["fetch", "remote"], draw.uniform(0.01, 0.4))
-        bad = [] if not final.exists() or _whole(final) else [final.name]
+        bad = [] if not final.exists() or whole(final) else [final.name]
         rows.append({"command": "fetch", "killed": killed, "damaged": bad,
                      "failed": not killed and code != 0, "differs": []})  # fmt: skip
         if final.exists():
@@ -234,6 +244,8 @@ def main() -> int:
         rows = fits(folder, folder / "screen.h5ad", arguments.kills, draw)
         rows += writers(folder, arguments.kills, draw)
         rows += fetches(folder, arguments.kills, draw)
+        rows += sweeps(folder, folder / "screen.h5ad", arguments.kills, draw)
+        rows += uploads(folder, folder / "screen.h5ad", arguments.kills, draw)
     for row in rows:
         if row["damaged"] or row["failed"] or row["differs"]:
             print(row)
