@@ -81,10 +81,13 @@ def fits(folder: Path, screen: Path, kills: int, draw: random.Random) -> list[di
     number = 0
     while sum(bool(row["killed"]) for row in rows) < kills:
         number += 1
-        out, done = f"cut{number}", False
+        out, done, attempt = f"cut{number}", False, 0
         while not done:
             resume = ["--resume"] if (folder / out / "config.json").exists() else []
-            killed, code = command([*arguments(out), *resume], draw.uniform(0.05, 0.8) * seconds)
+            # later kills come later, so that it ends on a machine that has become slower too
+            kill_after = draw.uniform(0.05, 0.8 + 0.05 * attempt) * seconds
+            killed, code = command([*arguments(out), *resume], kill_after)
+            attempt += 1
             done = not killed
             there = folder / out
             bad = damaged(there) if there.exists() else []
@@ -131,9 +134,11 @@ def sweeps(folder: Path, screen: Path, kills: int, draw: random.Random) -> list[
     expected = _scores(folder / "sweep")
     rows: list[dict[str, object]] = []
     while sum(bool(row["killed"]) for row in rows) < kills:
-        out, killed = f"sweep{len(rows)}", True
+        out, killed, attempt = f"sweep{len(rows)}", True, 0
         while killed:
-            killed, code = command(arguments(out), draw.uniform(0.05, 1.0) * seconds)
+            kill_after = draw.uniform(0.05, 1.0 + 0.1 * attempt) * seconds
+            killed, code = command(arguments(out), kill_after)
+            attempt += 1
             done = not killed and code == 0
             differs = [] if not done or _scores(folder / out).equals(expected) else ["table.csv"]
             rows.append({"command": "benchmark", "killed": killed,

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-import cradle
+from cradle.benchmark.fits import start_here, submit
 from cradle.benchmark.plan import RunPlan
 from cradle.benchmark.scores import COLUMNS, SCORES, Row, score_rows
 from cradle.benchmark.tables import as_markdown, combined
@@ -23,6 +19,7 @@ from cradle.data.sources import data_hash
 from cradle.errors import InputError
 from cradle.evaluation.report import METRICS_FILE
 from cradle.files import make_folder, write_frame, write_json, write_text
+from cradle.jobs.queue import executor
 from cradle.run_request import differing
 from cradle.run_tables import read_json
 from cradle.runs import DONE, Run
@@ -37,6 +34,7 @@ LOG = "fit.log"
 LOCK = ".lock"
 
 State = Literal["done", "incomplete", "absent"]
+Finish = Callable[[], "Outcome"]
 Say = Callable[[str], None]
 Further = Callable[[Run, "AnnData"], Iterable[Row]]
 
@@ -89,6 +87,7 @@ class Sweep:
 def run_sweep(sweep: Sweep, adata: AnnData, say: Say = lambda _: None) -> list[Outcome]:
     """Fit what is not fitted yet, score it, and write ``table.csv`` and ``table.md`` after each.
 
+    One fit at a time, or, with ``CRADLE_EXECUTOR=slurm``, all at once as jobs of a cluster.
     A complete run is kept as it is, an incomplete one continued. A run that fails is recorded,
     and the others go on; the next call tries it again.
 
@@ -108,9 +107,13 @@ def run_sweep(sweep: Sweep, adata: AnnData, say: Say = lambda _: None) -> list[O
     make_folder(sweep.out)
     with _locked(sweep.out) as lock:
         states = _checked(sweep, data_hash(adata))
-        outcomes = []
-        for number, plan in enumerate(sweep.plans, 1):
-            outcome = _carried_out(sweep, plan, states[plan.folder], lock)
+        outcomes, on = [], executor()
+        begun = (_begun(sweep, plan, states[plan.folder], lock, on) for plan in sweep.plans)
+        # here they take turns: each starts when the one before it is done
+        for number, (plan, finish) in enumerate(
+            zip(sweep.plans, begun if on == "local" else list(begun), strict=True), 1
+        ):
+            outcome = finish()
             if outcome.status != "failed":
                 outcome = _scored(sweep, outcome, adata)
             outcomes.append(outcome)
@@ -173,45 +176,39 @@ def _checked(sweep: Sweep, hashed: str) -> dict[str, State]:
     return states
 
 
-def _carried_out(sweep: Sweep, plan: RunPlan, state: State, lock: IO[str]) -> Outcome:
+def _begun(sweep: Sweep, plan: RunPlan, state: State, lock: IO[str], on: str) -> Finish:
+    """Start a fit, unless it is done; who calls what is returned waits for it."""
     path = sweep.path(plan)
     record = read_json(path / RECORD) if (path / RECORD).is_file() else {"attempts": 0}
     if state == "done":
-        measured = read_json(path / MEASURED) if (path / MEASURED).is_file() else {}
-        write_json(path / RECORD, {**record, **measured, "failed": None})
-        return Outcome(plan, path, "kept")
+        return lambda: _kept(plan, path, record)
     make_folder(path)
     # a refused attempt wrote nothing, so the next is again the first
     attempts = 1 + (int(record["attempts"]) if state == "incomplete" else 0)
     record = {**plan.key, "dataset": sweep.dataset, "attempts": attempts}
     write_json(path / RECORD, record)
     (path / MEASURED).unlink(missing_ok=True)
-    code = _fitted(sweep, plan, path, lock)
-    measured = read_json(path / MEASURED)
+    fit = [*plan.arguments(sweep.data, path), *sweep.reading]
+    log, report = path / LOG, path / MEASURED
+    if on == "local":
+        wait = start_here(fit, log, report, lock)
+    else:
+        wait = submit(fit, log, report, sweep.out / "slurm")
+    return lambda: _finished(plan, path, record, wait())
+
+
+def _kept(plan: RunPlan, path: Path, record: dict[str, Any]) -> Outcome:
+    measured = read_json(path / MEASURED) if (path / MEASURED).is_file() else {}
+    write_json(path / RECORD, {**record, **measured, "failed": None})
+    return Outcome(plan, path, "kept")
+
+
+def _finished(plan: RunPlan, path: Path, record: dict[str, Any], code: int) -> Outcome:
+    # a fit that the cluster has ended may not have come to say what it cost
+    measured = read_json(path / MEASURED) if (path / MEASURED).is_file() else {}
     message = "" if code == 0 else f"exit code {code}: {_last_words(path / LOG)}"
     write_json(path / RECORD, {**record, **measured, "failed": message or None})
     return Outcome(plan, path, "failed" if message else "done", message)
-
-
-def _fitted(sweep: Sweep, plan: RunPlan, path: Path, lock: IO[str]) -> int:
-    """Exit code of the fit, in a process of its own."""
-    fit = [sys.executable, "-m", "cradle", *plan.arguments(sweep.data, path), *sweep.reading]
-    command = [sys.executable, "-m", "cradle.benchmark.measured", str(path / MEASURED), *fit]
-    root = str(Path(cradle.__file__).parents[1])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    with (path / LOG).open("a") as log:
-        log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {' '.join(fit[1:])}\n")
-        log.flush()
-        child = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, pass_fds=(lock.fileno(),)
-        )
-        try:
-            return child.wait()
-        finally:
-            if child.poll() is None:
-                child.terminate()
-                child.wait()
 
 
 def _last_words(log: Path) -> str:

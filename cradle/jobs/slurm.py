@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,22 @@ def parameters(text: str) -> dict[str, Any]:
 
 
 def start(job: Job) -> None:
-    """Submit a job to the cluster.
+    """Submit a job of the app; InputError as ``submit``."""
+    submitted = submit(job.folder / "slurm", run_command, str(job.folder))
+    write_json(job.folder / PROCESS, {"slurm": str(submitted.job_id)})
+
+
+def submit(folder: Path, work: Callable[..., int], *arguments: str) -> Any:
+    """Have the cluster call a function of this package.
+
+    Parameters
+    ----------
+    folder
+        For the files of submitit, which the nodes can read too.
+
+    Returns
+    -------
+    The job of submitit.
 
     Raises
     ------
@@ -55,13 +71,13 @@ def start(job: Job) -> None:
     """
     submitit = _submitit()
     try:
-        executor = submitit.AutoExecutor(folder=job.folder / "slurm", cluster="slurm")
+        executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
         executor.update_parameters(
             name="cradle",
             slurm_setup=[f"export PYTHONPATH={shlex.quote(str(ROOT))}:$PYTHONPATH"],
             **parameters(os.environ.get("CRADLE_SLURM", "")),
         )
-        submitted = executor.submit(run_command, str(job.folder))
+        return executor.submit(work, *arguments)
     except InputError:
         raise
     except Exception as error:  # submitit raises whatever the commands of SLURM led to
@@ -71,7 +87,6 @@ def start(job: Job) -> None:
             "Check CRADLE_SLURM and whether sbatch works in this environment; or unset "
             "CRADLE_EXECUTOR to run jobs on this machine.",
         ) from error
-    write_json(job.folder / PROCESS, {"slurm": str(submitted.job_id)})
 
 
 def run_command(folder: str) -> int:

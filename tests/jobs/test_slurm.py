@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from cradle.cli.main import main
 from cradle.errors import InputError
 from cradle.jobs import queue, slurm
 from cradle.jobs.job import PROCESS
@@ -15,17 +17,18 @@ from cradle.run_folders import runs_folder
 from cradle.runs import Run
 
 SBATCH = """#!{python}
-import os, subprocess, sys
+import glob, os, subprocess, sys
 folder = {folder!r}
+number = str(77 + len(glob.glob(folder + "/pid.*")))
 script = sys.argv[-1]
 open(folder + "/script", "w").write(open(script).read())
-environment = dict(os.environ, SLURM_JOB_ID="77", SLURM_NTASKS="1", SLURM_NNODES="1",
+environment = dict(os.environ, SLURM_JOB_ID=number, SLURM_NTASKS="1", SLURM_NNODES="1",
                    SLURM_NODEID="0", SLURM_PROCID="0", SLURM_LOCALID="0",
                    SLURM_JOB_NODELIST="here", SLURM_JOB_NUM_NODES="1")
 child = subprocess.Popen(["bash", script], env=environment, start_new_session=True,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-open(folder + "/pid", "w").write(str(child.pid))
-print("Submitted batch job 77")
+open(folder + "/pid." + number, "w").write(str(child.pid))
+print("Submitted batch job " + number)
 """
 SRUN = """#!/bin/bash
 while [[ "$1" == --* ]]; do
@@ -36,8 +39,11 @@ exec "$@"
 """
 SACCT = """#!/bin/bash
 echo "JobID|State|NodeList"
-if pgrep -s "$(cat {folder}/pid)" > /dev/null; then echo "77|RUNNING|here"
-else echo "77|CANCELLED by 0|here"; fi
+for file in {folder}/pid.*; do
+    number="${file##*.}"
+    if pgrep -s "$(cat "$file")" > /dev/null; then echo "$number|RUNNING|here"
+    else echo "$number|CANCELLED by 0|here"; fi
+done
 """
 
 
@@ -67,6 +73,33 @@ def test_a_fit_goes_through_the_cluster(cluster, screen_file, until):
     assert "#SBATCH --time=7" in script
     until(job, "finished", seconds=90)
     assert Run.load(out).model_name == "control_mean"
+
+
+def test_a_benchmark_puts_all_its_fits_on_the_cluster_at_once(cluster, screen_file, capsys):
+    out = runs_folder() / "sweep"
+    code = main(["benchmark", str(screen_file), "--models", "control_mean,additive,linear",
+                 "--out", str(out)])  # fmt: skip
+    assert code == 0, capsys.readouterr().err
+    assert {path.name for path in cluster.glob("pid.*")} == {"pid.77", "pid.78", "pid.79"}
+    done = sorted(path.parent for path in out.glob("runs/*/DONE"))
+    assert [Run.load(path).model_name for path in done] == ["additive", "control_mean", "linear"]
+    # those that come later were submitted before the first was done
+    started = [(path / "fit.log").read_text().split()[0] for path in done]
+    assert max(started) <= json.loads((done[1] / "provenance.json").read_text())["finished"]
+    assert {"seconds", "peak_mb"} <= set(pd.read_csv(out / "table.csv")["metric"])
+
+
+def test_a_fit_that_the_cluster_ended_fails_and_the_others_go_on(cluster, screen_file, capsys):
+    (cluster / "srun").write_text(SRUN.replace("exec", '[ "$SLURM_JOB_ID" = 77 ] && exit 9\nexec'))
+    out = runs_folder() / "sweep"
+    command = ["benchmark", str(screen_file), "--models", "control_mean,additive", "--out"]
+    assert main([*command, str(out)]) == 1
+    table = (out / "table.md").read_text()
+    assert "## Failed" in table
+    assert [path.parent.name.split("-")[0] for path in out.glob("runs/*/DONE")] == ["additive"]
+    (cluster / "srun").write_text(SRUN)
+    assert main([*command, str(out)]) == 0  # what is missing is fitted, the rest is kept
+    assert len(list(out.glob("runs/*/DONE"))) == 2
 
 
 def test_parameters_are_read_or_refused():
