@@ -10,8 +10,9 @@ search depends on the number of processor cores.
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,13 @@ MAX_CELLS = 10_000
 # simulated doublets beyond it, Papalexi's panel), or, in alike cells, where as many observed cells
 # as simulated doublets lie beyond it (up to 85 % of 100 cells called, of one simulated type).
 MIN_MODE_SHARE = 0.01
+# Starting a process takes as long as scoring about this many cells.
+MIN_CELLS_APART = 2_000
 MAX_DOUBLET_RATE = 0.5
+
+
+_Block = tuple[sparse.csc_matrix, NDArray[np.float64], int]
+_Scored = tuple[NDArray[np.float64], float | None, int, str]
 
 
 @dataclass(frozen=True)
@@ -140,15 +147,31 @@ def call_doublets(
     values = pd.DataFrame(np.nan, index=adata.obs_names, columns=["doublet_score", "doublet"])
     counts = adata.X.tocsr() if sparse.issparse(adata.X) else adata.X
     totals = adata.obs["library_size"].to_numpy(dtype=np.float64)
-    runs = []
-    for name, reference, rows in _groups(adata, reference_cells, seed):
-        block = sparse.csc_matrix(take_rows(counts, rows), dtype=np.float64)
-        scores, threshold, n_genes, reason = _scrublet(block, totals[rows], seed)
+    runs, groups = [], list(_groups(adata, reference_cells, seed))
+    blocks = ((sparse.csc_matrix(take_rows(counts, rows), dtype=np.float64), totals[rows], seed)
+              for _, _, rows in groups)  # fmt: skip
+    scored = _side_by_side(blocks, [len(rows) for _, _, rows in groups])
+    for (name, reference, rows), found in zip(groups, scored, strict=True):
+        scores, threshold, n_genes, reason = found
         runs.append(DoubletRun(name, reference, len(rows), n_genes, threshold, reason))
         if threshold is not None:
             values.iloc[rows, 0] = scores
             values.iloc[rows, 1] = (scores > threshold).astype(np.float64)
     return DoubletCalls(values, tuple(runs))
+
+
+def _side_by_side(blocks: Iterator[_Block], sizes: Sequence[int]) -> Iterator[_Scored]:
+    """Score the runs in order, several at a time where that pays for starting processes.
+
+    In processes: Scrublet seeds the one random generator that all threads share.
+    """
+    n_processes = min(os.cpu_count() or 1, sum(size >= MIN_CELLS_APART for size in sizes))
+    if n_processes < 2:
+        return (_scrublet(*block) for block in blocks)
+    from joblib import Parallel, delayed
+
+    several = Parallel(n_jobs=n_processes, pre_dispatch=n_processes, return_as="generator")
+    return iter(several(delayed(_scrublet)(*block) for block in blocks))
 
 
 def _groups(
@@ -187,9 +210,7 @@ def _apart(
     return names, reference
 
 
-def _scrublet(
-    counts: sparse.csc_matrix, totals: NDArray[np.float64], seed: int
-) -> tuple[NDArray[np.float64], float | None, int, str]:
+def _scrublet(counts: sparse.csc_matrix, totals: NDArray[np.float64], seed: int) -> _Scored:
     """Score the cells of one run: (scores, threshold or None, genes kept, reason)."""
     random_state = np.random.get_state()  # noqa: NPY002  Scrublet seeds the global generator
     try:

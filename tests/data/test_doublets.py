@@ -150,3 +150,30 @@ def test_targeted_panel_has_too_few_genes(real_data):
     calls = doublets.call_doublets(data)
     assert len(calls.runs) == 3
     assert "genes are usable" in calls.reason
+
+
+def _counted(called: list[int]):
+    """``Parallel.__call__`` that also says that it was called."""
+    from joblib import Parallel
+
+    original = Parallel.__call__
+
+    def call(self, work):
+        called.append(self.n_jobs)
+        return original(self, work)
+
+    return call
+
+
+def test_batches_scored_side_by_side_are_those_scored_one_by_one(monkeypatch):
+    data = mixture()
+    data.obs["batch"] = np.array(["a", "b"])[np.arange(data.n_obs) % 2]
+    expected = doublets.call_doublets(data)
+    monkeypatch.setattr(doublets, "MIN_CELLS_APART", 100)
+    monkeypatch.setattr(doublets.os, "cpu_count", lambda: 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("joblib.Parallel.__call__", _counted(called := []))
+        found = doublets.call_doublets(data)
+    assert called == [2]
+    assert found.runs == expected.runs
+    pd.testing.assert_frame_equal(found.values, expected.values, check_exact=True)
