@@ -29,6 +29,7 @@ _ENCODINGS = frozenset(
     | {"bytes", "numeric-scalar", "null", "categorical", "csr_matrix", "csc_matrix"}
     | {"nullable-integer", "nullable-boolean", "nullable-string-array"}
 )
+_TABLES = ("/obs/", "/var/", "/raw/var/")
 
 
 def check_contents(path: Path, limits: Limits) -> None:
@@ -40,6 +41,8 @@ def check_contents(path: Path, limits: Limits) -> None:
         addresses = {_address(item) for item in objects.values()}
         for name, item in objects.items():
             _check_attributes(name, item, budget, addresses)
+            if isinstance(item, h5py.Dataset) and name.startswith(_TABLES):
+                _check_column(name, item)
         for name, item in objects.items():
             if isinstance(item, h5py.Dataset):
                 read_through(name, item, budget)
@@ -94,6 +97,12 @@ def _check_storage(name: str, dataset: h5py.Dataset, budget: Budget) -> None:
         raise refusal("The file is stored in chunks that are too large.", name, "a huge chunk")
     if dataset.shape is not None:
         budget.add_bytes(math.prod(dataset.shape) * item_bytes)
+
+
+def _check_column(name: str, dataset: h5py.Dataset) -> None:
+    """A part of a table, categories too, has one value a row; readers make tuples of others."""
+    if dataset.ndim != 1:
+        raise refusal("A table of the file holds more than columns.", name, f"{dataset.ndim} axes")
 
 
 def _check_attributes(

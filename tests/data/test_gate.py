@@ -184,6 +184,23 @@ def test_unknown_encoding_and_filter(file):
     assert "32015" in refused(file, "compressed in a way").found
 
 
+@pytest.mark.parametrize("shape", [(N_CELLS, 1), ()])
+def test_a_column_with_more_or_fewer_axes(file, shape):
+    with h5py.File(file, "a") as handle:
+        handle["obs/batch"] = np.zeros(shape)
+    assert "/obs/batch" in refused(file, "more than columns").found
+
+
+def test_categories_with_a_second_axis(file):
+    with h5py.File(file, "a") as handle:
+        group = handle.create_group("obs/batch")
+        group.attrs.update({"encoding-type": "categorical", "encoding-version": "0.2.0",
+                            "ordered": False})  # fmt: skip
+        group["codes"] = np.zeros(N_CELLS, np.int8)
+        group["categories"] = np.array([["a"], ["b"]], dtype=h5py.string_dtype())
+    assert "categories" in refused(file, "more than columns").found
+
+
 # --- files that mean harm ------------------------------------------------------------------
 
 
