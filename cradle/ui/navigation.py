@@ -47,7 +47,11 @@ def configure() -> None:
     icon = str(ROOT / "assets" / "icon.svg")
     st.set_page_config(page_title="Cradle", page_icon=icon, layout="wide")
     # Streamlit leaves a hand's breadth free above and below each page.
-    st.html("<style>.stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}</style>")
+    st.html(
+        "<style>.stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}"
+        # a link says where it leads to its end, also on a phone
+        "[data-testid='stPageLink'] a * {white-space: normal; overflow: visible}</style>"
+    )
 
 
 def navigation() -> st.Page:
