@@ -17,7 +17,7 @@ from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import draw_margin
 from cradle.expression_levels import Levels
-from cradle.generated import check_artifact
+from cradle.generated import check_artifact, slices_of
 from cradle.models.base import CountVAE
 from cradle.prediction import N_BASAL, N_DRAWS
 
@@ -124,6 +124,38 @@ def artifact_genes(
     return pd.concat(
         [table.assign(kind=kind) for kind, table in enumerate(tables)], ignore_index=True
     )[["kind", *tables[0].columns]]
+
+
+@torch.no_grad()
+def kinds_of(
+    predictor: Predictor, cells: AnnData, *, n_draws: int = 25, seed: int = 0
+) -> npt.NDArray[np.int64]:
+    """The kind of artifact that each cell most often is in draws of its posterior.
+
+    Parameters
+    ----------
+    cells
+        QC-failed observed cells of the run's genes, with ``qc_fail``.
+
+    Returns
+    -------
+    (n_cells,), from 1, in the order of :func:`artifact_vector`.
+
+    Raises
+    ------
+    InputError
+        The model has no artifact or has not learned one, or the genes are not those of the run.
+    """
+    check_artifact(predictor.has_artifact, predictor.library_sizes)
+    _, shares = _kinds(predictor)
+    rank = shares.argsort(descending=True, stable=True).argsort()
+    generator, found = torch.Generator().manual_seed(seed), []
+    for rows in slices_of(cells.n_obs):
+        inferred, _ = predictor.model.infer_cells(
+            *predictor.lifted(cells, rows), n_draws, generator
+        )
+        found.append(rank[inferred["kind"].mean(0).argmax(-1)].numpy() + 1)
+    return np.concatenate(found)
 
 
 class WithoutArtifact(NamedTuple):

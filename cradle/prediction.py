@@ -178,11 +178,9 @@ class Predictor:
         """Posterior mean of the basal state of observed cells, ``(n_cells, n_latent)``."""
         generator = torch.Generator().manual_seed(0)
         latents, _ = self.model.global_posterior(1, generator)
-        parts = [
-            self._posterior(adata, rows, latents, generator)[0].loc[0].numpy()
-            for rows in slices_of(adata.n_obs)
-        ]
-        return np.concatenate(parts)
+        blocks = slices_of(adata.n_obs)
+        found = [self._posterior(adata, rows, latents, generator)[0].loc[0] for rows in blocks]
+        return np.asarray(torch.cat(found).numpy())
 
     @torch.no_grad()
     def counterfactual(self, adata: AnnData, *, seed: int = 0) -> AnnData:
@@ -271,11 +269,8 @@ class Predictor:
     ) -> Likelihood:
         """Cells of a label from noise ``(1, n, D)``, in an artifact state, under one draw."""
         dosage = torch.from_numpy(self.design.rows([label]))
-        conditions = Conditions(
-            dosage,
-            torch.full((1, 1), state),
-            torch.from_numpy(sizes.astype(np.float32)[:, None]),
-        )
+        given = torch.from_numpy(sizes.astype(np.float32)[:, None])
+        conditions = Conditions(dosage, torch.full((1, 1), state), given)
         basal = self.model.sample_basal(basal, conditions, latents)
         return self.model.likelihood(basal, conditions, latents)
 
@@ -291,10 +286,15 @@ class Predictor:
         self, adata: AnnData, rows: slice, latents: Latents, generator: torch.Generator
     ) -> tuple[torch.distributions.Normal, Latents]:
         """Posterior of the basal states of some cells, and what was inferred before it."""
+        lifted, conditions = self.lifted(adata, rows)
+        of_cells, _ = self.model.infer_cells(lifted, conditions, 1, generator)
+        latents = {**latents, **of_cells}
+        return self.model.cell_posterior(lifted, conditions, latents), latents
+
+    def lifted(self, adata: AnnData, rows: slice) -> tuple[Tensor, Conditions]:
+        """What the encoder makes of some cells' counts, and what is known of the cells."""
         check_genes(adata.var_names, self.genes)
         conditions = self._observed_conditions(adata, rows)
         counts = sp.csr_matrix(adata.X[rows], dtype=np.float32)
         lifted = self.model.lift(torch.from_numpy(counts.toarray()), conditions.library_size)
-        of_cells, _ = self.model.infer_cells(lifted, conditions, 1, generator)
-        latents = {**latents, **of_cells}
-        return self.model.cell_posterior(lifted, conditions, latents), latents
+        return lifted, conditions

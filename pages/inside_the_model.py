@@ -20,7 +20,7 @@ def body(choices: Choices) -> None:
         return
     inside_view.headline(run)
     inside_view.masks(run)
-    inside_artifact.artifact(run)
+    inside_artifact.artifact(choices, run)
     inside_view.counterparts(run)
     inside_cell.counterfactual(choices, run)
 

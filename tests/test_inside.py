@@ -8,7 +8,13 @@ from cradle.data.preparation import prepare
 from cradle.data.qc import judge_generated
 from cradle.errors import InputError
 from cradle.fitting import fit
-from cradle.inside import artifact_genes, artifact_vector, mask_table, without_artifact
+from cradle.inside import (
+    artifact_genes,
+    artifact_vector,
+    kinds_of,
+    mask_table,
+    without_artifact,
+)
 
 QUICK = {"n_latent": 8, "n_hidden": 32, "batch_size": 128, "learning_rate": 5e-3}
 
@@ -98,6 +104,19 @@ def test_artifact_genes_agree_with_twins_of_control_cells(predictor):
     few = artifact_genes(predictor, n_draws=4, n_cells=8)
     strongest = few.loc[few["kind"] == 2, "change"].abs()
     assert strongest.is_monotonic_decreasing
+
+
+def test_the_kind_of_a_cell_is_the_most_probable_one(predictor, failed):
+    found = kinds_of(predictor, failed, n_draws=200)
+    shares = predictor.model.artifact_shares().detach().numpy()
+    order = np.argsort(-shares, kind="stable")  # kinds count from the most common one
+    with torch.no_grad():
+        lifted, conditions = predictor.lifted(failed, slice(0, failed.n_obs))
+        logits, _ = predictor.model.artifact.infer_kind(lifted, conditions.artifact)
+    probability = logits.softmax(-1).numpy()[:, order]
+    clear = np.sort(probability, axis=1)[:, -1] > 0.6
+    assert clear.any()
+    np.testing.assert_array_equal(found[clear], probability.argmax(axis=1)[clear] + 1)
 
 
 def test_the_counterfactual_of_a_cell_is_the_predictors_own(predictor, failed):

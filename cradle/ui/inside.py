@@ -45,6 +45,11 @@ def without_artifact(run_path: str, source: str, cell: str) -> WithoutArtifact:
     return _without(run_path, store.fingerprint(run_path), source, store.hash_of(source), cell)
 
 
+def kinds(run_path: str, source: str, cells: pd.Index) -> pd.Series[int]:
+    """``cradle.inside.kinds_of`` some QC-failed cells of a dataset, by cell."""
+    return _kinds(run_path, store.fingerprint(run_path), source, store.hash_of(source), cells)
+
+
 class Probed(NamedTuple):
     """Cells whose blocks are probed: label and library size (counts) of each, KL of each latent."""
 
@@ -98,6 +103,18 @@ def _table(
     _of: Callable[[Predictor], pd.DataFrame], name: str, run_path: str, fingerprint: str
 ) -> pd.DataFrame:
     return _of(store.predictor_at(run_path))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Telling the failed cells apart …")
+def _kinds(
+    run_path: str, fingerprint: str, source: str, data_hash: str, _cells: pd.Index
+) -> pd.Series[int]:
+    from cradle.inside import kinds_of
+
+    run = store.run_at(run_path)
+    chosen = store.cells_of(source)[_cells, list(run.genes)].copy()
+    chosen.obs["qc_fail"] = True
+    return pd.Series(kinds_of(store.predictor_at(run_path), chosen), _cells)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Taking the artifact out of the cell …")

@@ -11,18 +11,21 @@ from cradle.plots.effects import top_genes
 from cradle.plots.latents import vector
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.ui import inside
+from cradle.ui.failed import failed_marks
 from cradle.ui.figures import figure_with_table
-from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
+from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
+from cradle.ui.sidebar import Choices
 
 if TYPE_CHECKING:
     from cradle.runs import Run
 
 N_GENES = 20
+MAX_CELLS = 2_000
 CHANGED = 0.25  # log2 units, about a fifth
 
 
-def artifact(run: Run) -> None:
-    """The artifact in latent space, and what it does to genes."""
+def artifact(choices: Choices, run: Run) -> None:
+    """The artifact in latent space, what it does to genes, and which criteria its cells fail."""
     st.subheader("What has the model learned as artifact?", help=GLOSSARY["artifact"])
     if not run.learned_artifact:
         st.info(why_no_artifact(run), icon=":material/info:")
@@ -32,6 +35,8 @@ def artifact(run: Run) -> None:
     genes = changes[changes["kind"] == 0]
     st.markdown(artifact_words(strongly_changed(genes), len(genes)))
     kind = picked_kind(every, changes)
+    if every["kind"].max() > 1 and choices.dataset.source is not None:
+        _criteria_of(choices, run, kind)
     components, genes = every[every["kind"] == kind], changes[changes["kind"] == kind]
     name = "the artifact" if components["share"].iloc[0] == 1 else f"kind {kind}"
     left, right = st.columns(2, gap="large")
@@ -69,7 +74,8 @@ def picked_kind(components: pd.DataFrame, changes: pd.DataFrame) -> int:
         return 1
     st.markdown(
         "Failed cells are not all alike: each is taken to be of one kind of artifact, which the "
-        "model has told apart by itself. Kinds have no names; look at their genes."
+        "model has told apart. Kinds have no names: look at their genes, and at what their cells "
+        "fail."
     )
     names = {
         kind: f"kind {kind}, {100 * share:.0f} % of failed cells: {_top_genes(changes, kind)}"
@@ -79,6 +85,50 @@ def picked_kind(components: pd.DataFrame, changes: pd.DataFrame) -> int:
         "Kind of artifact", list(names), format_func=lambda kind: names[kind],
         key="artifact_kind", bind="query-params",
     )  # fmt: skip
+
+
+def _criteria_of(choices: Choices, run: Run, kind: int) -> None:
+    """Which quality criteria the observed cells of a kind fail, beside all failed cells."""
+    failed = failed_marks(choices, run)
+    marks = failed.sample(min(MAX_CELLS, len(failed)), random_state=0)
+    if marks.empty:
+        return
+    kinds = inside.kinds(str(run.path), str(choices.dataset.source), marks.index)
+    st.markdown(kind_words(kinds, marks, kind))
+    drawn = "" if len(marks) == len(failed) else f"{len(marks):,} drawn at random of "
+    st.caption(
+        f"Of {drawn}{len(failed):,} observed cells of all splits that fail at the run's own "
+        f"threshold, k = {run.config['mad']:g} MAD. Each is of the kind that the model finds most "
+        "likely by its counts; training starts a kind at cells that fail one criterion, and the "
+        "counts decide what becomes of it."
+    )
+
+
+def kind_words(kinds: pd.Series[int], marks: pd.DataFrame, kind: int) -> str:
+    """What the cells of a kind fail, in a sentence.
+
+    Parameters
+    ----------
+    kinds
+        Kind of each failed cell.
+    marks
+        Cells × criteria, whether the cell fails it.
+    """
+    own = marks[kinds == kind]
+    if own.empty:
+        return f"No failed cell of this dataset is most likely of kind {kind}."
+    share, everywhere = 100 * own.mean(), 100 * marks.mean()
+    # what sets the kind apart comes first
+    order = (share - everywhere).sort_values(ascending=False).index
+    parts = [
+        f"{criterion_label(name)} in {share[name]:.0f} % ({everywhere[name]:.0f} %)"
+        for name in order
+        if share[name] >= 1 or everywhere[name] >= 1
+    ]
+    return (
+        f"**{len(own):,} failed cells of this dataset are most likely of kind {kind}**. They fail, "
+        f"in brackets all failed cells: {', '.join(parts)}."
+    )
 
 
 def _top_genes(changes: pd.DataFrame, kind: int, n: int = 3) -> str:

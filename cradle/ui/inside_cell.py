@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ import streamlit as st
 from cradle.data.qc import CRITERIA
 from cradle.plots.latents import before_after, criteria_moves
 from cradle.ui import inside, inside_artifact, quality, store
+from cradle.ui.failed import failed_marks, of_run
 from cradle.ui.figures import csv_bytes, figure_with_table, slug
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import criterion_label, safe_label, safe_labels
@@ -56,33 +56,26 @@ def failed_cells(choices: Choices, run: Run) -> pd.DataFrame:
         Indexed by cell: cell, perturbation, split, fails (criteria in words), library_size and
         the measurable criteria.
     """
-    own = replace(choices, mad=float(run.config["mad"]), criteria=tuple(run.config["criteria"]))
-    flags, values, adata = quality.flags(own), quality.metrics(own), store.cells(own)
-    assert flags is not None
+    own = of_run(choices, run)
+    marks, values, adata = failed_marks(choices, run), quality.metrics(own), store.cells(own)
     assert values is not None
     assert adata is not None
-    label = adata.obs["perturbation"].astype(str)
-    known = {name for name in label.unique() if run.support(name) != "gene never seen"}
-    chosen = (flags["qc_fail"] & label.isin(known)).to_numpy(bool)
-    judged = [c for c in run.thresholds.judged if flags[f"fails_{c}"].notna().any()]
-    marks = flags.loc[chosen, [f"fails_{c}" for c in judged]].to_numpy() == 1
+    obs = adata.obs.loc[marks.index]
     table = pd.DataFrame(
         {
-            "cell": adata.obs_names[chosen].astype(str),
-            "perturbation": label[chosen].to_numpy(),
-            "split": run.split.reindex(adata.obs_names[chosen]).fillna("unused").to_numpy(),
-            "fails": [
-                ", ".join(criterion_label(c) for c, hit in zip(judged, row, strict=True) if hit)
-                for row in marks
-            ],
-            "library_size": adata.obs["library_size"].to_numpy(float)[chosen],
+            "cell": marks.index.astype(str),
+            "perturbation": obs["perturbation"].astype(str),
+            "split": run.split.reindex(marks.index).fillna("unused"),
+            "fails": [", ".join(map(criterion_label, marks.columns[row]))
+                      for row in marks.to_numpy()],
+            "library_size": obs["library_size"].astype(float),
         },
-        index=adata.obs_names[chosen],
-    )
-    for criterion in judged:
+        index=marks.index,
+    )  # fmt: skip
+    for criterion in marks.columns:
         if criterion not in ("doublet", "umi_counts"):
-            table[criterion] = values.values.loc[chosen, criterion].to_numpy()
-    order = np.argsort(-marks.sum(axis=1), kind="stable")
+            table[criterion] = values.values.loc[marks.index, criterion]
+    order = np.argsort(-marks.to_numpy().sum(axis=1), kind="stable")
     return table.iloc[order]
 
 

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cradle.evaluation.masks import Decided
-from cradle.ui.inside_artifact import artifact_words, strongly_changed
+from cradle.ui.inside_artifact import artifact_words, kind_words, strongly_changed
 from cradle.ui.inside_cell import criteria_words, in_mads, unseen_by_model
 from cradle.ui.inside_view import reading
 
@@ -33,6 +33,7 @@ def test_a_cradle_run_shows_all_its_parts(demo: Path, open_page: Open) -> None:
     assert "undecided" in words
     assert "training starts every mask at 0.95" in words
     assert "QC-failed cells in training" in words
+    assert "most likely of kind 1**. They fail, in brackets all failed cells:" in words
     failed = _failed(app)
     assert (failed["fails"].str.len() > 0).all()
     assert f"**Cell {failed['cell'].iloc[0]}**" in words
@@ -150,3 +151,14 @@ def test_a_flaw_that_the_panel_does_not_show_is_named(criteria: pd.DataFrame) ->
     passing = criteria.assign(observed_fails=[False, False, True])
     assert unseen_by_model(fails, passing) == ["Genes detected"]
     assert unseen_by_model(fails, criteria.head(0)) == []
+
+
+def test_what_the_cells_of_a_kind_fail_is_said_beside_all_failed_cells():
+    marks = pd.DataFrame({"mt_percent": [True, True, False, False], "doublet": [False] * 4,
+                          "hb_percent": [False, False, True, True]})  # fmt: skip
+    words = kind_words(pd.Series([1, 1, 2, 1]), marks, 1)
+    assert "**3 failed cells" in words
+    first, second = "Mitochondrial share in 67 % (50 %)", "Hemoglobin share in 33 % (50 %)"
+    assert words.index(first) < words.index(second)
+    assert "Doublet" not in words
+    assert "No failed cell" in kind_words(pd.Series([2, 2, 2, 2]), marks, 1)

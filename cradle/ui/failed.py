@@ -1,0 +1,35 @@
+"""The cells of a dataset that fail at a run's own threshold, and what they fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cradle.ui import quality, store
+from cradle.ui.sidebar import Choices
+
+if TYPE_CHECKING:
+    from cradle.runs import Run
+
+
+def of_run(choices: Choices, run: Run) -> Choices:
+    """The choices of the sidebar with the threshold and criteria that a run was trained with."""
+    return replace(choices, mad=float(run.config["mad"]), criteria=tuple(run.config["criteria"]))
+
+
+def failed_marks(choices: Choices, run: Run) -> pd.DataFrame:
+    """Failed cells that the model can express × criteria that were judged: whether each fails.
+
+    The cells of the dataset must be on this machine.
+    """
+    own = of_run(choices, run)
+    flags, adata = quality.flags(own), store.cells(own)
+    assert flags is not None
+    assert adata is not None
+    label = adata.obs["perturbation"].astype(str)
+    known = {name for name in label.unique() if run.support(name) != "gene never seen"}
+    chosen = (flags["qc_fail"] & label.isin(known)).to_numpy(bool)
+    judged = [c for c in run.thresholds.judged if flags[f"fails_{c}"].notna().any()]
+    return pd.DataFrame({c: flags.loc[chosen, f"fails_{c}"] == 1 for c in judged})
