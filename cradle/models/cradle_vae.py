@@ -109,6 +109,8 @@ class CradleVAE(SAMSVAE):
         at the mean of both do not part.
         """
         passing, failed = counts[0], counts[1:]
+        if passing.sum() == 0:  # nothing is known of cells without the artifact
+            return
         share = (passing + 0.5) / (passing + 0.5).sum()
         self.decoder.output.bias.copy_(share.log())
         if self.linear_path is None or self.combine == "sum" or len(failed) == 0:

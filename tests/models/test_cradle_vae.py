@@ -191,3 +191,9 @@ def test_the_published_artifact_starts_from_nothing_known(shape):
     for settings in ({"artifact_kinds": 1}, {"artifact_posterior_network": True}):
         config = dataclasses.replace(BASE, **settings)
         assert not CradleVAE(measured, config).linear_path.weight.any()
+
+
+def test_where_no_cell_passes_training_starts_at_the_mean_profile(shape):
+    counts = torch.tensor([[0.0] * 7, [7.0, 6, 5, 4, 3, 2, 1]])
+    bias = CradleVAE(dataclasses.replace(shape, counts_by_quality=counts), BASE).decoder.output.bias
+    torch.testing.assert_close(bias[:6], shape.mean_profile.log())
