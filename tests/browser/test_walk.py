@@ -39,7 +39,7 @@ def test_walk_through_every_page(address: str, visitor: Visitor) -> None:
         visitor.settle(title.lower().replace(" ", "_"))
     visitor.go("Generate")
     visitor.settle("generate_empty")
-    visitor.choose("Genes to perturb", "KLF1")
+    visitor.choose("Genes to perturb", "CBL")
     page.get_by_role("button", name="Generate", exact=True).last.click()
     page.get_by_text("Pass QC: artifact off").wait_for()
     visitor.settle("generate")

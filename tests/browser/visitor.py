@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
@@ -80,19 +81,25 @@ class Visitor:
     def choose(self, name: str, option: str) -> None:
         """Pick an option of a list, and see that it stays picked.
 
-        On a busy machine a list that opens while the page is still being drawn closes again, and a
-        key meant for the open list reaches the closed one; so it is asked for once more.
+        On a busy machine a list that opens while the page is still drawn or still scrolls closes
+        again, and a key meant for the open list reaches the closed one; so it is tried again.
         """
+        from playwright.sync_api import TimeoutError as NotThere
+
         box = self.page.get_by_role("combobox", name=name)
         lists = self.page.locator('[data-testid="stSelectbox"], [data-testid="stMultiSelect"]')
-        for _ in range(3):
+        wanted = self.page.get_by_role("option", name=option).first
+        for _ in range(6):
             self.drawn()
             box.scroll_into_view_if_needed()
+            self.page.wait_for_timeout(500)
             box.click()
-            self.page.get_by_role("option", name=option).first.click()
+            with contextlib.suppress(NotThere):
+                wanted.click(timeout=PATIENCE / 6)
             self.page.keyboard.press("Tab")  # where several can be picked, the list stays open
             self.drawn()
-            if option in lists.filter(has=box).inner_text():
+            # one that can take several shows them as tags, one that takes one as its text
+            if option in lists.filter(has=box).inner_text() + box.input_value():
                 return
         raise AssertionError(f"{option} does not stay picked in {name}")
 
