@@ -94,6 +94,8 @@ class Visitor:
             box.scroll_into_view_if_needed()
             self.page.wait_for_timeout(500)
             box.click()
+            if box.is_editable():  # a long list holds only what is in view, so it is narrowed
+                box.fill(option)
             with contextlib.suppress(NotThere):
                 wanted.click(timeout=PATIENCE / 6)
             self.page.keyboard.press("Tab")  # where several can be picked, the list stays open
