@@ -61,7 +61,7 @@ def cell_metrics(
 
     Totals are the library size. Genes detected and percentages come from
     `obs["full_<criterion>"]` where the file carried them; else genes detected are counted in X when
-    X is the full transcriptome (row sums of training cells are library sizes), and percentages are
+    X is the full transcriptome (training cells: row sums are library sizes); percentages are class
     counts over library size when X holds enough genes of the class (see `lacking_genes`).
     Percentages are computed in single precision, as scanpy's `calculate_qc_metrics` does on
     single-precision counts, so that both show the same digits.
