@@ -51,11 +51,15 @@ def forked(work: Callable[[], int], kill_after: float | None) -> tuple[bool, int
     """Run something in a fork, killed with all that it started; see ``command``."""
     child = os.fork()
     if child == 0:
-        os.setsid()
+        os.setpgid(0, 0)
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
         os.dup2(sink, 2)
-        os._exit(work())
+        try:
+            os._exit(work())
+        finally:  # what fails in the fork ends there
+            os._exit(1)
+    os.setpgid(child, child)  # here too: a kill may come before the child has run at all
     started = time.monotonic()
     while kill_after is None or time.monotonic() - started < kill_after:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -63,8 +67,8 @@ def forked(work: Callable[[], int], kill_after: float | None) -> tuple[bool, int
             return False, os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
     os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return True, -signal.SIGKILL
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code == -signal.SIGKILL, code
 
 
 def fits(folder: Path, screen: Path, kills: int, draw: random.Random) -> list[dict[str, object]]:
