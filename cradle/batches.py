@@ -3,6 +3,8 @@
 Shapes: ``n`` cells, ``m`` groups of counterparts, ``G`` genes, ``T`` perturbed genes.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +17,22 @@ class Conditions(NamedTuple):
     dosage: Tensor  # (n, T), 1 where the gene is perturbed; rows of controls are zero
     artifact: Tensor  # (n, 1), 1 = QC-failed
     library_size: Tensor  # (n, 1), counts over the full transcriptome
+    group: Tensor | None = None  # (n,), below n; cells of one group have equal dosages
+
+    def at(self, rows: Tensor) -> Conditions:
+        """The same of some cells, which may be in another order."""
+        group = None if self.group is None else self.group[rows]
+        return Conditions(self.dosage[rows], self.artifact[rows], self.library_size[rows], group)
+
+    def by_group(self) -> tuple[Tensor, Tensor] | None:
+        """Dosages that occur, ``(m, T)``, and which of them each cell has, ``(n,)``; None where
+        groups are not known."""
+        if self.group is None:
+            return None
+        m = int(self.group.max()) + 1 if len(self.group) else 0
+        # equal rows are written over each other
+        dosage = self.dosage.new_zeros(m, self.dosage.shape[1])
+        return dosage.index_copy(0, self.group, self.dosage), self.group
 
 
 class Counterparts(NamedTuple):

@@ -74,10 +74,12 @@ class Cells:
 
     def conditions(self, index: npt.NDArray[np.int64]) -> Conditions:
         """What is known of these cells."""
+        labels, group = np.unique(self.label[index], return_inverse=True)
         return Conditions(
-            self.dosage[torch.from_numpy(self.label[index])],
+            self.dosage[torch.from_numpy(labels[group])],
             torch.from_numpy(self.artifact[index, None]),
             torch.from_numpy(self.library_size[index, None]),
+            torch.from_numpy(group),
         )
 
     def shape(self) -> DataShape:

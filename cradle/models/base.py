@@ -9,7 +9,7 @@ Shapes: ``K`` particles, ``n`` cells, ``G`` genes, ``T`` perturbed genes, ``D`` 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar, Literal, Protocol
 
@@ -20,11 +20,12 @@ from torch.nn.functional import dropout
 
 from cradle.batches import CellBatch, Conditions, DataShape
 from cradle.models.config import VAEConfig
-from cradle.nn.blocks import GaussianMLP, ResidualMLP, linear_of_parts
+from cradle.nn.blocks import GaussianMLP, Repeated, ResidualMLP, full, linear_of_parts
 from cradle.nn.likelihoods import GammaPoisson
 
 Latents = dict[str, Tensor]
 KL = dict[str, Tensor]
+Part = Tensor | Repeated
 
 
 class Plate(Enum):
@@ -202,7 +203,7 @@ class CountVAE(PerturbationVAE):
         self.log_theta = nn.Parameter(torch.full((shape.n_genes,), 1.0))
 
     @abstractmethod
-    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
+    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Part, ...]:
         """What encoder and decoder are told of each cell's conditions, each ``(K, n, ·)``."""
 
     def lift(self, counts: Tensor, library_size: Tensor | None = None) -> Tensor:
@@ -221,15 +222,20 @@ class CountVAE(PerturbationVAE):
         The softmax has one more category, the rest of the transcriptome, so that
         ``ρ`` is a share of all counts of the cell; no count is ever scored in it.
         """
-        parts = (state, *self.conditioning(conditions, latents))
-        if self.combine == "sum":
-            parts = (parts[0] + sum(parts[1:], torch.zeros(())),)
+        told = self.conditioning(conditions, latents)
+        parts = (sum(map(full, told), state),) if self.combine == "sum" else (state, *told)
         first = self.decoder.input
         logits = self.decoder(linear_of_parts(parts, first.weight, first.bias))
         if self.linear_path is not None:
-            logits = logits + linear_of_parts(parts, self.linear_path.weight)
+            logits = linear_of_parts(parts, self.linear_path.weight, logits)
         log_rate = logits.log_softmax(-1)[..., : self.n_genes]
         return GammaPoisson(log_rate, conditions.library_size, self.log_theta)
+
+
+def by_dosage(conditions: Conditions, act: Callable[[Tensor], Tensor]) -> Part:
+    """What follows from the dosage ``(n, T)`` alone, ``(K, n, width)``, worked out once a group."""
+    groups = conditions.by_group()
+    return act(conditions.dosage) if groups is None else Repeated(act(groups[0]), groups[1])
 
 
 def draw_of(latents: Latents, k: int) -> Latents:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from cradle.batches import Conditions, DataShape
-from cradle.models.base import KL, CountVAE, Latents, Plate
+from cradle.models.base import KL, CountVAE, Latents, Part, Plate, by_dosage
 from cradle.models.config import VAEConfig
 
 
@@ -31,6 +30,6 @@ class ConditionalVAE(CountVAE):
         """Nothing but the weight of the dosage, one, ``(K, 1, 1)``: it carries the particles."""
         return {"weight": torch.ones(n_particles, 1, 1)}, {}
 
-    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
+    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Part, ...]:
         """The dosage itself, ``(K, n, T)``."""
-        return (conditions.dosage * latents["weight"],)
+        return (by_dosage(conditions, lambda dosage: dosage * latents["weight"]),)

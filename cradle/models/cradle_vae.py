@@ -13,10 +13,10 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
 from cradle.batches import CellBatch, Conditions, DataShape
-from cradle.models.base import KL, Latents, Plate
+from cradle.models.base import KL, Latents, Part, Plate
 from cradle.models.config import VAEConfig
 from cradle.models.sams_vae import SAMSVAE
-from cradle.nn.blocks import GaussianMLP
+from cradle.nn.blocks import GaussianMLP, Repeated
 from cradle.nn.relaxed import straight_through_categorical
 
 #: Norm of each kind of artifact before training. Nearer to each other, all become the same:
@@ -159,7 +159,7 @@ class CradleVAE(SAMSVAE):
         kind = torch.multinomial(shares, n_cells, replacement=True, generator=generator)
         return {"kind": functional.one_hot(kind, len(shares)).to(shares.dtype)[None]}
 
-    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
+    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Part, ...]:
         """``z_p`` and ``z_a = a·u_c``, each ``(K, n, D)`` (algorithm 1, lines 7-8).
 
         Where nobody has said which kind, the mean over kinds. The penalty does not move their
@@ -168,7 +168,7 @@ class CradleVAE(SAMSVAE):
         kind = latents.get("kind")
         if kind is None:
             kind = self.artifact.shares().detach().expand(1, 1, -1)
-        z_a = conditions.artifact * (kind @ latents["artifact"])
+        z_a = Repeated(latents["artifact"], conditions.artifact * kind)
         return *super().conditioning(conditions, latents), z_a
 
     def penalties(self, batch: CellBatch, lifted: Tensor, latents: Latents) -> dict[str, Tensor]:
@@ -185,7 +185,7 @@ class CradleVAE(SAMSVAE):
         row = there.row[cells]
         if len(cells) == 0:
             return {"counterfactual": lifted.new_zeros(len(latents["artifact"]))}
-        flipped = Conditions(batch.conditions.dosage[cells], there.artifact[row], there.artifact)
+        flipped = batch.conditions.at(cells)._replace(artifact=there.artifact[row])
         reference = Conditions(there.dosage, there.artifact, there.artifact)
         factual = self.cell_posterior(lifted[cells], flipped, latents)
         aligned = self.cell_posterior(self.lift(there.counts), reference, latents)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from cradle.batches import Conditions, DataShape
-from cradle.models.base import KL, CountVAE, Latents, Plate
+from cradle.models.base import KL, CountVAE, Latents, Part, Plate, by_dosage
 from cradle.models.config import VAEConfig
 from cradle.nn.blocks import GaussianMLP
 from cradle.nn.relaxed import bernoulli_kl, straight_through_bernoulli
@@ -102,6 +102,6 @@ class SAMSVAE(CountVAE):
         latents, kl = self.effects(n_particles, generator)
         return latents, kl
 
-    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
+    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Part, ...]:
         """``z_p = Σ_t d_t (e_t ⊙ m_t)``, ``(K, n, D)`` (Baek 2025, algorithm 1, line 7)."""
-        return (conditions.dosage @ latents["effect"],)
+        return (by_dosage(conditions, lambda dosage: dosage @ latents["effect"]),)

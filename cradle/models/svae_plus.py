@@ -9,7 +9,7 @@ from torch.distributions import Beta, Normal, kl_divergence
 from torch.nn import functional
 
 from cradle.batches import Conditions, DataShape
-from cradle.models.base import KL, CountVAE, Latents, Plate
+from cradle.models.base import KL, CountVAE, Latents, Part, Plate
 from cradle.models.config import VAEConfig
 from cradle.nn.relaxed import straight_through_bernoulli
 
@@ -83,7 +83,7 @@ class SVAEPlus(CountVAE):
         off = log_not_p - (torch.digamma(beta) - total)
         return p * on + (1 - p) * off
 
-    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Tensor, ...]:
+    def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Part, ...]:
         """Nothing: the treatment is known to the prior alone."""
         return ()
 

@@ -2,21 +2,56 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-def linear_of_parts(parts: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
+class Repeated(NamedTuple):
+    """Rows ``(..., n, width)`` that repeat, or mix, a few: a linear map of them maps the few."""
+
+    few: Tensor  # (..., m, width)
+    of_row: Tensor  # (n,), which of the few each row is; or (..., n, m), weights of a mixture
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.few.shape[-1]
+
+    def full(self) -> Tensor:
+        """All rows, ``(..., n, width)``."""
+        return self.spread(self.few)
+
+    def spread(self, few: Tensor) -> Tensor:
+        """The rows that other few would give, ``(..., n, any width)``."""
+        if self.of_row.is_floating_point():
+            return self.of_row @ few
+        return few.index_select(-2, self.of_row)
+
+
+def full(part: Tensor | Repeated) -> Tensor:
+    """All rows of a part."""
+    return part.full() if isinstance(part, Repeated) else part
+
+
+def linear_of_parts(
+    parts: Sequence[Tensor | Repeated], weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
     """Linear map of parts ``(..., width)`` side by side, ``(..., n_output)``.
 
-    A part that many cells share, of size one where the others have several rows, is mapped once.
+    What many rows share, a part of size one where the others have several rows or a
+    :class:`Repeated` one, is mapped once. ``bias`` may be anything that can be added.
     """
-    if len({part.shape[:-1] for part in parts}) == 1:
-        return functional.linear(torch.cat(list(parts), dim=-1), weight, bias)
-    columns = torch.split(weight, [part.shape[-1] for part in parts], dim=1)
-    mapped = [functional.linear(part, w) for part, w in zip(parts, columns, strict=True)]
+    widths = [part.width if isinstance(part, Repeated) else part.shape[-1] for part in parts]
+    columns = torch.split(weight, widths, dim=1)
+    mapped = [
+        part.spread(functional.linear(part.few, w))
+        if isinstance(part, Repeated)
+        else functional.linear(part, w)
+        for part, w in zip(parts, columns, strict=True)
+    ]
     # the shared parts are added up among themselves first
     mapped.sort(key=Tensor.numel)
     return sum(mapped, torch.zeros(()) if bias is None else bias)
@@ -51,12 +86,11 @@ class ResidualMLP(nn.Module):
         """Share of the first input in the input layer, ``(..., n_hidden)``."""
         return functional.linear(first, self.input.weight[:, : self.n_inputs[0]], self.input.bias)
 
-    def forward(self, lifted: Tensor, *others: Tensor) -> Tensor:
+    def forward(self, lifted: Tensor, *others: Tensor | Repeated) -> Tensor:
         """Output ``(..., n_output)`` from a lifted first input and the other inputs."""
         hidden = lifted
         if others:
-            weight = self.input.weight[:, self.n_inputs[0] :]
-            hidden = hidden + functional.linear(torch.cat(others, dim=-1), weight)
+            hidden = linear_of_parts(others, self.input.weight[:, self.n_inputs[0] :], lifted)
         hidden = functional.leaky_relu(hidden)
         for layer in self.residual:
             hidden = hidden + functional.leaky_relu(layer(hidden))
@@ -85,7 +119,7 @@ class GaussianMLP(nn.Module):
         """See :meth:`ResidualMLP.lift`."""
         return self.mlp.lift(first)
 
-    def forward(self, lifted: Tensor, *others: Tensor) -> torch.distributions.Normal:
+    def forward(self, lifted: Tensor, *others: Tensor | Repeated) -> torch.distributions.Normal:
         """Normal with location and scale of shape ``(..., n_output)``."""
         location, raw_scale = self.mlp(lifted, *others).chunk(2, dim=-1)
         scale = functional.softplus(raw_scale + self.raw_scale) + 1e-4

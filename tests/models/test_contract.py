@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cradle.batches import CellBatch, Conditions
+from cradle.batches import CellBatch
 from cradle.data.dosage import genes_of
 from cradle.errors import InputError
 from cradle.models.base import CountVAE, Plate
@@ -75,10 +75,23 @@ def test_permuting_cells_permutes_everything(any_network, batch):
     ).loc
     permuted = any_network.cell_posterior(
         any_network.lift(batch.counts[order], batch.conditions.library_size[order]),
-        Conditions(*(value[order] for value in batch.conditions)),
+        batch.conditions.at(order),
         latents,
     ).loc
     torch.testing.assert_close(permuted, straight[:, order])
+
+
+def test_working_out_a_dosage_once_a_group_changes_nothing(any_network, batch):
+    """What cells of one perturbation share is mapped once; objective and gradients are equal."""
+    found = []
+    for group in (None, torch.tensor([0, 1, 2, 3, 1])):
+        any_network.zero_grad()
+        torch.manual_seed(0)
+        given = batch._replace(conditions=batch.conditions._replace(group=group))
+        objective = evidence_lower_bound(any_network, given, n_train=50, n_particles=2)
+        objective.loss.backward()
+        found.append([objective.loss, *(p.grad.clone() for p in any_network.parameters())])
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-4)
 
 
 def test_global_kl_counts_once_over_a_whole_epoch(any_network, batch):

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.causal_simulation import learned, recovery
 from benchmarks.causal_world import World, sample
-from cradle.batches import CellBatch, Conditions
+from cradle.batches import CellBatch
 from cradle.models.registry import MODELS
 from cradle.nn.likelihoods import GaussianExpression, ln_cp10k
 from cradle.objectives import evidence_lower_bound
@@ -54,7 +54,7 @@ def test_the_responsive_block_solves_the_structural_equation(shape, batch):
 def test_the_conditional_prior_has_the_covariance_of_the_paper(shape, batch):
     """``p(z_ν | u, z_ι) = N(A⁻¹(Λ_νι z_ι + μ_ν), A⁻¹ diag(β_ν) A⁻ᵀ)``, by sampling."""
     network = built(shape)
-    one = Conditions(*(value[3:4] for value in batch.conditions))
+    one = batch.conditions.at(torch.tensor([3]))
     terms = network.mechanism(one.dosage)
     n = 60_000
     noise = torch.randn(1, n, 3, generator=torch.Generator().manual_seed(0)) * terms.scale
@@ -115,7 +115,7 @@ def test_kls_wait_then_rise_while_training_and_are_whole_in_validation(shape):
 def test_alignment_is_the_distance_to_the_only_control(shape, batch):
     """With one control cell at hand nothing is random."""
     network = built(shape, alignment_weight=0.2).eval()
-    one = Conditions(*(value[:1] for value in batch.conditions))
+    one = batch.conditions.at(torch.tensor([0]))
     network.meet_controls(CellBatch(batch.counts[:1], one))
     lifted = network.lift(batch.counts, batch.conditions.library_size)
     latents, _ = network.global_posterior(1)
@@ -160,7 +160,7 @@ def test_predictions_take_the_background_of_control_cells(shape, batch):
     network.settle()
     noise = torch.zeros(1, 7, network.n_latent)
     states = [
-        network.sample_basal(noise, Conditions(*(v[i : i + 1] for v in batch.conditions)), {})
+        network.sample_basal(noise, batch.conditions.at(torch.tensor([i])), {})
         for i in (0, 3)
     ]
     lifted = network.lift(batch.counts, batch.conditions.library_size)

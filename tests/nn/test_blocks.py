@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from cradle.nn.blocks import GaussianMLP, ResidualMLP, linear_of_parts
+from cradle.nn.blocks import GaussianMLP, Repeated, ResidualMLP, linear_of_parts
 
 
 def test_lifting_equals_one_layer_over_the_concatenation():
@@ -31,3 +31,15 @@ def test_parts_that_cells_share_are_mapped_like_those_that_are_repeated():
     expected = torch.nn.functional.linear(torch.cat(repeated, dim=-1), weight, bias)
     for given in (parts, repeated):
         torch.testing.assert_close(linear_of_parts(given, weight, bias), expected)
+
+
+def test_repeated_and_mixed_rows_are_mapped_like_those_written_out():
+    few = torch.randn(2, 3, 4)
+    repeated = Repeated(few, torch.tensor([2, 0, 0, 1, 2]))
+    mixed = Repeated(few, torch.rand(2, 5, 3))
+    torch.testing.assert_close(repeated.full(), few[:, [2, 0, 0, 1, 2]])
+    torch.testing.assert_close(mixed.full(), torch.einsum("knm,kmw->knw", mixed.of_row, few))
+    state, weight = torch.randn(2, 5, 6), torch.randn(7, 14)
+    side_by_side = torch.cat([state, repeated.full(), mixed.full()], dim=-1)
+    expected = functional.linear(side_by_side, weight)
+    torch.testing.assert_close(linear_of_parts((state, repeated, mixed), weight), expected)

@@ -1,0 +1,38 @@
+"""A small standard file, and the one way in which a file is refused."""
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from cradle.data.gate import open_safely
+from cradle.data.hdf5_limits import Limits
+from cradle.errors import InputError
+
+N_CELLS, N_GENES = 6, 5
+
+
+def small(layout=sparse.csr_matrix) -> ad.AnnData:
+    counts = np.arange(N_CELLS * N_GENES, dtype=np.float32).reshape(N_CELLS, N_GENES) % 3
+    obs = pd.DataFrame({"perturbation": pd.Categorical(["control", "KLF1"] * 3)})
+    obs.index = [f"cell{i}" for i in range(N_CELLS)]
+    var = pd.DataFrame(index=[f"gene{i}" for i in range(N_GENES)])
+    return ad.AnnData(layout(counts), obs=obs, var=var, uns={"note": "größer", "nested": {"a": 1}})
+
+
+def written(folder: Path) -> Path:
+    """The small file."""
+    path = folder / "cells.h5ad"
+    small().write_h5ad(path)
+    return path
+
+
+def refused(path: Path, pattern: str, **limits: int) -> InputError:
+    with pytest.raises(InputError, match=pattern) as caught:
+        open_safely(path, Limits(**limits) if limits else None)
+    error = caught.value
+    assert all(len(part) < 400 for part in (error.what, error.found, error.do))
+    return error
