@@ -160,8 +160,7 @@ def test_predictions_take_the_background_of_control_cells(shape, batch):
     network.settle()
     noise = torch.zeros(1, 7, network.n_latent)
     states = [
-        network.sample_basal(noise, batch.conditions.at(torch.tensor([i])), {})
-        for i in (0, 3)
+        network.sample_basal(noise, batch.conditions.at(torch.tensor([i])), {}) for i in (0, 3)
     ]
     lifted = network.lift(batch.counts, batch.conditions.library_size)
     expected = network.invariant_posterior(lifted).loc[torch.arange(7) % 5]
