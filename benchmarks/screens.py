@@ -184,7 +184,8 @@ def predictor(n_genes: int, n_perturbations: int) -> Predictor:
     )
     assert isinstance(network, CountVAE)
     with torch.no_grad():
-        network.linear_path.weight.normal_(std=0.02)
+        for weight in network.linear_path.weights:
+            weight.normal_(std=0.02)
     metrics = cell_metrics(cells, doublets=False)
     return Predictor(
         network.eval(),

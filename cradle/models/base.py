@@ -16,11 +16,17 @@ from typing import ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
-from torch.nn.functional import dropout
 
 from cradle.batches import CellBatch, Conditions, DataShape
 from cradle.models.config import VAEConfig
-from cradle.nn.blocks import GaussianMLP, Repeated, ResidualMLP, full, linear_of_parts
+from cradle.nn.blocks import (
+    GaussianMLP,
+    LinearOfParts,
+    Repeated,
+    ResidualMLP,
+    dropout,
+    full,
+)  # fmt: skip
 from cradle.nn.likelihoods import GammaPoisson
 
 Latents = dict[str, Tensor]
@@ -183,21 +189,19 @@ class CountVAE(PerturbationVAE):
         self.encoder = GaussianMLP(
             (shape.n_genes, *n_conditioning), n_latent, n_hidden, config.n_encoder_layers
         )
-        n_decoder_input = n_latent + (sum(n_conditioning) if combine == "concat" else 0)
-        self.decoder = ResidualMLP(
-            (n_decoder_input,), shape.n_genes + 1, n_hidden, config.n_decoder_layers
-        )
+        told = n_conditioning if combine == "concat" else ()
+        n_output = shape.n_genes + 1
+        self.decoder = ResidualMLP((n_latent, *told), n_output, n_hidden, config.n_decoder_layers)
         rest = (1 - shape.mean_profile.sum()).clamp_min(1e-8)
         profile = torch.cat([shape.mean_profile.clamp_min(1e-8), rest[None]])
         self.linear_path = (
-            nn.Linear(n_decoder_input, shape.n_genes + 1, bias=False)
-            if config.linear_path
-            else None
+            LinearOfParts((n_latent, *told), n_output, bias=False) if config.linear_path else None
         )
         # an untrained decoder already answers with the mean profile
         with torch.no_grad():
             if self.linear_path is not None:
-                self.linear_path.weight.zero_()
+                for weight in self.linear_path.weights:
+                    weight.zero_()
             self.decoder.output.weight.mul_(0.1)
             self.decoder.output.bias.copy_(profile.log())
         self.log_theta = nn.Parameter(torch.full((shape.n_genes,), 1.0))
@@ -209,7 +213,9 @@ class CountVAE(PerturbationVAE):
     def lift(self, counts: Tensor, library_size: Tensor | None = None) -> Tensor:
         """See :meth:`PerturbationVAE.lift`; standardized ``log(1 + x)`` is encoded."""
         expression = (torch.log1p(counts) - self.log1p_mean) / self.log1p_sd
-        return self.encoder.lift(dropout(expression, self.config.encoder_dropout, self.training))
+        if self.training:
+            expression = dropout(expression, self.config.encoder_dropout)
+        return self.encoder.lift(expression)
 
     def cell_posterior(self, lifted: Tensor, conditions: Conditions, latents: Latents) -> Normal:
         """``q(z_basal | x, conditions, latents)``, ``(K, n, D)``."""
@@ -224,10 +230,9 @@ class CountVAE(PerturbationVAE):
         """
         told = self.conditioning(conditions, latents)
         parts = (sum(map(full, told), state),) if self.combine == "sum" else (state, *told)
-        first = self.decoder.input
-        logits = self.decoder(linear_of_parts(parts, first.weight, first.bias))
+        logits = self.decoder(self.decoder.input(parts))
         if self.linear_path is not None:
-            logits = linear_of_parts(parts, self.linear_path.weight, logits)
+            logits = self.linear_path(parts, logits)
         log_rate = logits.log_softmax(-1)[..., : self.n_genes]
         return GammaPoisson(log_rate, conditions.library_size, self.log_theta)
 

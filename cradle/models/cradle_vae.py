@@ -117,13 +117,12 @@ class CradleVAE(SAMSVAE):
             return
         # counts over those that passing cells would give, shrunk by a Gamma(1, 1) prior on them
         change = ((failed + 1) / (failed.sum(1, keepdim=True) * share + 1)).log()
-        n_kinds, n_latent = self.artifact.location.shape
+        n_kinds = len(self.artifact.location)
         # further kinds start without a change: two that start alike stay alike
         start = change.new_zeros(n_kinds, change.shape[1])
         start[: len(change)] = change[:n_kinds]
-        self.linear_path.weight[:, -n_latent:] = (
-            torch.linalg.pinv(self.artifact.location) @ start
-        ).T
+        of_artifact = self.linear_path.weights[-1]
+        of_artifact.copy_((torch.linalg.pinv(self.artifact.location) @ start).T)
 
     def artifact_posterior(self) -> Normal:
         """``q(u_c)``, ``(C, D)``."""

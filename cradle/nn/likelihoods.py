@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 
 class GammaPoisson:
@@ -47,7 +48,7 @@ class GammaPoisson:
         theta = self.log_theta.exp()
         # μ/θ as one exponential: log ρ + log ℓ − log θ
         log_ratio = self.log_rate + (self.library_size.log() - self.log_theta)
-        dense = torch.log1p(log_ratio.exp()) @ -theta
+        dense = softplus(log_ratio) @ -theta
         cell, gene = counts.nonzero(as_tuple=True)
         x, theta_x = counts[cell, gene], theta[gene]
         # x·log(μ/(θ+μ)) = −x·log(1 + θ/μ)
@@ -55,7 +56,7 @@ class GammaPoisson:
             torch.lgamma(x + theta_x)
             - torch.lgamma(theta)[gene]
             - torch.lgamma(x + 1)
-            - x * torch.nn.functional.softplus(-log_ratio[..., cell, gene])
+            - x * softplus(-log_ratio[..., cell, gene])
         )
         return dense.index_add(-1, cell, nonzero)
 

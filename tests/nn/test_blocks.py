@@ -3,14 +3,22 @@
 import torch
 from torch.nn import functional
 
-from cradle.nn.blocks import GaussianMLP, Repeated, ResidualMLP, linear_of_parts
+from cradle.nn.blocks import GaussianMLP, LinearOfParts, Repeated, ResidualMLP, dropout
+
+
+def whole(linear: LinearOfParts) -> torch.nn.Linear:
+    """The one linear map over the concatenated parts."""
+    weight = torch.cat(linear.weights, dim=1)
+    plain = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=linear.bias is not None)
+    plain.load_state_dict(linear.state_dict())
+    return plain
 
 
 def test_lifting_equals_one_layer_over_the_concatenation():
     torch.manual_seed(0)
     mlp = ResidualMLP((5, 3, 2), 4, 7, 3)
     x, a, b = torch.randn(6, 5), torch.randn(2, 6, 3), torch.randn(2, 6, 2)
-    hidden = functional.leaky_relu(mlp.input(torch.cat([x.expand(2, -1, -1), a, b], -1)))
+    hidden = functional.leaky_relu(whole(mlp.input)(torch.cat([x.expand(2, -1, -1), a, b], -1)))
     for layer in mlp.residual:
         hidden = hidden + functional.leaky_relu(layer(hidden))
     torch.testing.assert_close(mlp(mlp.lift(x), a, b), mlp.output(hidden))
@@ -26,11 +34,13 @@ def test_gaussian_scale_is_positive_for_extreme_outputs():
 
 def test_parts_that_cells_share_are_mapped_like_those_that_are_repeated():
     parts = torch.randn(1, 5, 3), torch.randn(4, 1, 2), torch.randn(1, 1, 6)
-    weight, bias = torch.randn(7, 11), torch.randn(7)
+    linear = LinearOfParts((3, 2, 6), 7)
     repeated = [part.expand(4, 5, -1) for part in parts]
-    expected = torch.nn.functional.linear(torch.cat(repeated, dim=-1), weight, bias)
+    expected = whole(linear)(torch.cat(repeated, dim=-1))
     for given in (parts, repeated):
-        torch.testing.assert_close(linear_of_parts(given, weight, bias), expected)
+        torch.testing.assert_close(linear(given), expected)
+    offset = torch.randn(4, 5, 7)
+    torch.testing.assert_close(linear(parts, offset), expected - linear.bias + offset)
 
 
 def test_repeated_and_mixed_rows_are_mapped_like_those_written_out():
@@ -39,7 +49,32 @@ def test_repeated_and_mixed_rows_are_mapped_like_those_written_out():
     mixed = Repeated(few, torch.rand(2, 5, 3))
     torch.testing.assert_close(repeated.full(), few[:, [2, 0, 0, 1, 2]])
     torch.testing.assert_close(mixed.full(), torch.einsum("knm,kmw->knw", mixed.of_row, few))
-    state, weight = torch.randn(2, 5, 6), torch.randn(7, 14)
+    state, linear = torch.randn(2, 5, 6), LinearOfParts((6, 4, 4), 7, bias=False)
     side_by_side = torch.cat([state, repeated.full(), mixed.full()], dim=-1)
-    expected = functional.linear(side_by_side, weight)
-    torch.testing.assert_close(linear_of_parts((state, repeated, mixed), weight), expected)
+    torch.testing.assert_close(linear((state, repeated, mixed)), whole(linear)(side_by_side))
+
+
+def test_parts_start_and_are_stored_as_one_linear_map():
+    torch.manual_seed(0)
+    linear = LinearOfParts((3, 2), 7)
+    torch.manual_seed(0)
+    plain = torch.nn.Linear(5, 7)
+    assert linear.state_dict().keys() == plain.state_dict().keys()
+    torch.testing.assert_close(linear.state_dict(), plain.state_dict())
+    other = torch.nn.Linear(5, 7)
+    linear.load_state_dict(other.state_dict())
+    torch.testing.assert_close(torch.cat(linear.weights, dim=1), other.weight)
+
+
+def test_dropout_hides_a_share_and_keeps_the_mean():
+    torch.manual_seed(0)
+    hidden = dropout(torch.ones(301, 1003), 0.3)
+    kept = hidden[hidden != 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / 0.7))
+    n = hidden.numel()
+    assert abs(len(kept) / n - 0.7) < 5 * (0.7 * 0.3 / n) ** 0.5
+    for axis in (0, 1):  # neither cells nor genes share their fate
+        rate = (hidden != 0).float().mean(axis)
+        expected = (0.7 * 0.3 / hidden.shape[axis]) ** 0.5
+        assert 0.9 < rate.std() / expected < 1.1
+    assert (dropout(torch.ones(5, 3), 0.0) == 1).all()
