@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+#: Cells of the validation ELBO. More say no more about when to stop, and take as long as training.
+MAX_VALIDATION = 4096
+
+
 @dataclass(frozen=True)
 class Cells:
     """Arrays of one set of cells, in the order of the dataset."""
@@ -71,6 +75,17 @@ class Cells:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def at(self, index: npt.NDArray[np.int64]) -> Cells:
+        """Some of the cells, their counts in memory."""
+        return Cells(
+            self.counts[index],
+            self.label[index],
+            self.artifact[index],
+            self.library_size[index],
+            self.dosage,
+            None if self.kind is None else self.kind[index],
+        )
 
     def conditions(self, index: npt.NDArray[np.int64]) -> Conditions:
         """What is known of these cells."""
@@ -182,7 +197,10 @@ class BatchSampler(Sampler[npt.NDArray[np.int64]]):
 
 
 class CellDataModule(lightning.LightningDataModule):
-    """Training and validation cells with the counterfactual index of the training cells."""
+    """Training cells with their counterfactual index, and validation cells.
+
+    Of more than ``MAX_VALIDATION`` validation cells as many are drawn by the seed, once.
+    """
 
     def __init__(
         self,
@@ -198,6 +216,9 @@ class CellDataModule(lightning.LightningDataModule):
         self.seed, self.batch_size, self.max_counterparts = seed, batch_size, max_counterparts
         index = build_index(train.label, train.artifact, both_directions=both_directions)
         self.train_set = CellDataset(train, index)
+        if len(val) > MAX_VALIDATION:
+            rng = np.random.default_rng([seed, 3])
+            val = val.at(np.sort(rng.choice(len(val), MAX_VALIDATION, replace=False)))
         self.val_set = CellDataset(val)
         self.sampler = BatchSampler(len(train), batch_size, seed)
         self.val_sampler = BatchSampler(len(val), 4 * batch_size, None)
