@@ -22,7 +22,7 @@ from cradle.evaluation.benchmark_tables import (
 from cradle.evaluation.verdict import verdict
 from cradle.plots.comparison import model_scores
 from cradle.ui.errors import problem
-from cradle.ui.figures import figure_with_table, slug, table_twin
+from cradle.ui.figures import figure_with_table, plotted, slug, table_twin
 from cradle.ui.labels import GLOSSARY, safe_label
 from cradle.ui.navigation import ROOT
 from cradle.ui.score_tables import NOTHING, row_name, score_table, wide_table
@@ -151,7 +151,8 @@ def figure(view: View) -> None:
     # the figure speaks of the benchmark's cells, not of those chosen in the sidebar
     st.session_state["simulated"] = view.dataset in _SIMULATED
     figure_with_table(
-        model_scores(
+        plotted(
+            model_scores,
             models.assign(name=[row_name(row) for _, row in models.iterrows()]),
             seeds.assign(name=[row_name(row) for _, row in seeds.iterrows()]),
             references.assign(name=[row_name(row) for _, row in references.iterrows()]),
@@ -204,7 +205,7 @@ def one_score(view: View) -> None:
 def all_scores(view: View) -> None:
     """The main scores of every model side by side."""
     st.subheader("All main scores")
-    table = wide_table(view.table)
+    table = _wide_table(view.table)
     st.dataframe(
         table,
         hide_index=True,
@@ -214,6 +215,11 @@ def all_scores(view: View) -> None:
     st.caption(f"Mean ± standard deviation over seeds, of {view.words}. ↑ higher is better, ↓ "
                "lower. Training time is of the whole fit. A single seed has no ±.")  # fmt: skip
     table_twin(table, f"all_{view.slug}")
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _wide_table(table: pd.DataFrame) -> pd.DataFrame:
+    return wide_table(table)
 
 
 def _models(table: pd.DataFrame) -> set[str]:

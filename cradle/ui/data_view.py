@@ -11,7 +11,7 @@ from cradle.jobs.job import ACTIVE
 from cradle.plots.bars import stacked_bars
 from cradle.ui import jobs_view, store
 from cradle.ui.errors import guard
-from cradle.ui.figures import figure_with_table
+from cradle.ui.figures import figure_with_table, plotted
 from cradle.ui.glance import cells_table
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, safe_text
 from cradle.ui.quality_view import missing_cells
@@ -36,7 +36,7 @@ def composition(choices: Choices) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         figure_with_table(
-            stacked_bars(shown, category="perturbation", part="split",
+            plotted(stacked_bars, shown, category="perturbation", part="split",
                          title=f"Cells per perturbation{words}"),
             table, "cells_per_perturbation",
             alt="Bars of cells per perturbation, stacked by split.",
@@ -44,7 +44,8 @@ def composition(choices: Choices) -> None:
     with right:
         kinds = table.groupby(["kind", "split"], sort=False)["n_cells"].sum().reset_index()
         figure_with_table(
-            stacked_bars(kinds, category="kind", part="split", title="Cells by kind and split"),
+            plotted(stacked_bars, kinds, category="kind", part="split",
+                    title="Cells by kind and split"),
             kinds, "cells_per_kind", alt="Bars of cells per kind of perturbation and split.",
         )  # fmt: skip
         st.caption(GLOSSARY["split"])
@@ -66,7 +67,7 @@ def _batches(obs: pd.DataFrame) -> None:
     table = pd.crosstab(names, kind).rename_axis("batch").reset_index()
     long = table.melt("batch", var_name="kind", value_name="n_cells")
     figure_with_table(
-        stacked_bars(long, category="batch", part="kind", title="Cells per batch"),
+        plotted(stacked_bars, long, category="batch", part="kind", title="Cells per batch"),
         table, "cells_per_batch", alt="Bars of cells per batch, control and perturbed.",
     )  # fmt: skip
 

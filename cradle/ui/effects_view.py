@@ -13,7 +13,7 @@ from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
 from cradle.plots.scatter import MAX_POINTS, effect_scatter, thin
 from cradle.ui import comparison
-from cradle.ui.figures import figure_with_table, slug
+from cradle.ui.figures import figure_with_table, plotted, slug
 from cradle.ui.gene_view import gene_violins
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
@@ -120,7 +120,8 @@ def scatter(view: View) -> str | None:
     rho = scores[comparison.MODEL]
     safe = {name: safe_labels(shown[name]) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
-        effect_scatter(
+        plotted(
+            effect_scatter,
             shown.assign(**safe), title=f"Predicted and observed effects agree with ρ = {rho:.2f}",
             others=None if others is None else others.assign(
                 gene=safe_labels(others["gene"]),
@@ -191,7 +192,7 @@ def _everywhere(view: View, table: pd.DataFrame, name: str) -> None:
     shown = rows.assign(gene=safe_labels(rows["perturbation"]))
     few = "" if len(rows) == (table["gene"] == name).sum() else f", the {len(rows)} strongest"
     figure_with_table(
-        top_genes(shown, title=f"{safe_label(name)} in each perturbation{few}"),
+        plotted(top_genes, shown, title=f"{safe_label(name)} in each perturbation{few}"),
         rows.drop(columns="row"), f"gene_{slug(name)}_{view.slug}",
         alt=f"Predicted and observed effect of each perturbation on {safe_label(name)}.",
     )  # fmt: skip
@@ -211,7 +212,7 @@ def top(view: View) -> None:
     shown = table.assign(gene=safe_labels(table["gene"]))
     columns = ["gene", "observed", "se", "predicted", "lower", "upper", "n_cells", "targeted"]
     figure_with_table(
-        top_genes(shown, title=f"{name}: the 20 strongest effects, {by}"),
+        plotted(top_genes, shown, title=f"{name}: the 20 strongest effects, {by}"),
         table[columns], f"strongest_{view.slug}",
         alt="Predicted effects with intervals and observed effects of the strongest genes.",
     )  # fmt: skip

@@ -14,7 +14,7 @@ from cradle.errors import InputError
 from cradle.plots.scatter import MAX_POINTS, cell_map
 from cradle.ui import embedding, programs, selection, store
 from cradle.ui.embedding import Basis, CellMap, MapRequest
-from cradle.ui.figures import figure_with_table
+from cradle.ui.figures import figure_with_table, plotted
 from cradle.ui.labels import CRITERIA, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
@@ -156,7 +156,8 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     numeric = pd.api.types.is_numeric_dtype(points["color"])
     marked = selection.to_draw(request, (by, gene))
     n = drawn.obs["source"].value_counts()
-    fig = cell_map(
+    fig = plotted(
+        cell_map,
         points, title=f"{request.method} of {len(points):,} cells by {options_label(by)}",
         axes=(f"{request.method} 1", f"{request.method} 2"), color="color", numeric=numeric,
         unit=options_label(by) if gene is None else f"{safe_label(gene)}, log2 units",

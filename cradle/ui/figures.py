@@ -1,7 +1,7 @@
 """A figure, its table and its files, always together."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,6 +11,7 @@ import streamlit as st
 from cradle.files import without_formulas
 
 MAX_ROWS = 1_000
+_SIMULATED = "simulated data"
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
@@ -28,6 +29,23 @@ def config(name: str, *, zoom: bool) -> dict[str, object]:
         "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d", *buttons],
         "scrollZoom": False,
     }
+
+
+def plotted(make: Callable[..., go.Figure], *args: object, **kwargs: object) -> go.Figure:
+    """What a plotting function draws of these arguments, drawn once; not to be changed.
+
+    Plotly takes as long for a figure as a page for all else.
+    """
+    simulated = bool(st.session_state.get("simulated"))
+    return _plotted(f"{make.__module__}.{make.__qualname__}", simulated, args, kwargs, make)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _plotted(
+    name: str, simulated: bool, args: Any, kwargs: Any, _make: Callable[..., go.Figure]
+) -> go.Figure:
+    fig = _make(*args, **kwargs)
+    return _labelled(fig) if simulated else fig
 
 
 def figure_with_table(
@@ -81,9 +99,9 @@ def figure(fig: go.Figure, name: str, *, alt: str) -> None:
 
 def _labelled(fig: go.Figure) -> go.Figure:
     """Say on the figure itself that its cells are simulated: it may leave the app alone."""
-    if st.session_state.get("simulated"):
+    if st.session_state.get("simulated") and fig.layout.title.subtitle.text != _SIMULATED:
         fig.update_layout(
-            title_subtitle={"text": "simulated data", "font": {"size": 11}},
+            title_subtitle={"text": _SIMULATED, "font": {"size": 11}},
             margin_t=fig.layout.margin.t + 16, height=fig.layout.height + 16,
         )  # fmt: skip
     return fig

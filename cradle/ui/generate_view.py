@@ -24,7 +24,7 @@ from cradle.ui import (
     summaries,
     surprise,
 )
-from cradle.ui.figures import csv_bytes, figure, figure_with_table, slug, table_twin
+from cradle.ui.figures import csv_bytes, figure, figure_with_table, plotted, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
 from cradle.ui.quality_view import threshold_note
@@ -217,7 +217,7 @@ def _violin(together: pd.DataFrame, criterion: str, fitted: QCThresholds) -> pd.
     threshold = fitted.generated[criterion]
     name, unit = NAMES[criterion]
     title = f"{name}, as drawn" if by_construction else name
-    fig = violins(curves, title=title, unit=unit, fails=threshold.side,
+    fig = plotted(violins, curves, title=title, unit=unit, fails=threshold.side,
                   threshold=None if by_construction else threshold.threshold)  # fmt: skip
     figure(fig, f"generated_{criterion}", alt=f"{title} of observed and generated cells.")
     return curves.assign(criterion=criterion)

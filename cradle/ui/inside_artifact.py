@@ -12,7 +12,7 @@ from cradle.plots.latents import vector
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.ui import inside
 from cradle.ui.failed import failed_marks
-from cradle.ui.figures import figure_with_table
+from cradle.ui.figures import figure_with_table, plotted
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
@@ -43,7 +43,8 @@ def artifact(choices: Choices, run: Run) -> None:
     with left:
         top = genes.head(N_GENES).rename(columns={"change": "predicted"})
         figure_with_table(
-            top_genes(
+            plotted(
+                top_genes,
                 top.assign(gene=safe_labels(top["gene"])),
                 title=f"The {len(top)} genes that {name} changes most",
                 names=("artifact on − off", ""), x="artifact on minus off (log2 units)",
@@ -60,7 +61,8 @@ def artifact(choices: Choices, run: Run) -> None:
         )
     with right:
         figure_with_table(
-            vector(components, title=f"{name.capitalize()}, a vector of {len(components)} latents"),
+            plotted(vector, components,
+                    title=f"{name.capitalize()}, a vector of {len(components)} latents"),
             every, f"artifact_vector_{run.name}",
             alt=f"Posterior mean and interval of {len(components)} components of the artifact.",
         )  # fmt: skip

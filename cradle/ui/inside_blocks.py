@@ -12,7 +12,7 @@ from cradle.plots.blocks import MAX_EDGES, latent_graph
 from cradle.plots.effects import top_genes
 from cradle.plots.latents import mask_map
 from cradle.ui import inside
-from cradle.ui.figures import figure_with_table
+from cradle.ui.figures import figure_with_table, plotted
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def shifts(run: Run) -> None:
     long = shown.rename_axis("perturbation").reset_index()
     long = long.melt("perturbation", var_name="latent", value_name="shift")
     figure_with_table(
-        mask_map(shown, title="How far each gene moves each responsive latent", kind="shift",
+        plotted(mask_map, shown,
+                title="How far each gene moves each responsive latent", kind="shift",
                  x="responsive latent (number)"),
         long, f"responsive_shifts_{run.name}",
         alt=f"Map of the shift of {table.shape[1]} latents by {len(table)} genes.",
@@ -80,7 +81,8 @@ def graph(run: Run) -> None:
     if len(kept):
         joined = nodes[nodes["latent"].isin({*kept["source"], *kept["target"]})]
         figure_with_table(
-            latent_graph(joined, kept, title=f"{len(kept)} edges of strength {limit:g} or more"),
+            plotted(latent_graph, joined, kept,
+                    title=f"{len(kept)} edges of strength {limit:g} or more"),
             table, f"graph_{run.name}",
             alt=f"Graph of {len(joined)} latents with {len(kept)} edges; all are in the table.",
         )  # fmt: skip
@@ -150,7 +152,7 @@ def programs(run: Run) -> None:
     own = table[table["latent"] == latent]
     top = own.head(N_GENES).rename(columns={"change": "predicted"})
     figure_with_table(
-        top_genes(top, title=f"The {len(top)} genes that latent {latent} changes most",
+        plotted(top_genes, top, title=f"The {len(top)} genes that latent {latent} changes most",
                   names=("one step up", ""), x="change for one step up (log2 units)"),
         table, f"programs_{run.name}",
         alt=f"Change of each gene when latent {latent} is one standard deviation higher.",

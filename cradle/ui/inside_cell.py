@@ -12,7 +12,7 @@ from cradle.data.qc import CRITERIA
 from cradle.plots.latents import before_after, criteria_moves
 from cradle.ui import inside, inside_artifact, quality, store
 from cradle.ui.failed import failed_marks, of_run
-from cradle.ui.figures import csv_bytes, figure_with_table, slug
+from cradle.ui.figures import csv_bytes, figure_with_table, plotted, slug
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
@@ -167,7 +167,8 @@ def _criteria(fitted: QCThresholds, table: pd.DataFrame, name: str) -> None:
         moves = in_mads(table)
         if not moves.empty:
             figure_with_table(
-                criteria_moves(moves, mad=fitted.mad, title="Quality criteria, before and after"),
+                plotted(criteria_moves, moves, mad=fitted.mad,
+                        title="Quality criteria, before and after"),
                 table.assign(criterion=table["criterion"].map(criterion_label)),
                 f"counterfactual_criteria_{name}",
                 alt="Distance of the cell to the threshold of each criterion, artifact on and off.",
@@ -225,7 +226,7 @@ def _genes(table: pd.DataFrame, name: str) -> None:
     table = table.assign(gene=safe_labels(table["gene"]))
     top = table.head(N_GENES)
     figure_with_table(
-        before_after(top, title=f"The {len(top)} genes that change most"), table,
+        plotted(before_after, top, title=f"The {len(top)} genes that change most"), table,
         f"counterfactual_genes_{name}",
         alt="Expression of genes in the cell: observed, and by the model with artifact on and off.",
     )  # fmt: skip

@@ -11,7 +11,7 @@ import streamlit as st
 from cradle.evaluation.masks import OFF, ON, Decided, clustered, decided
 from cradle.plots.latents import count_bars, mask_map
 from cradle.ui import inside
-from cradle.ui.figures import figure_with_table
+from cradle.ui.figures import figure_with_table, plotted
 from cradle.ui.labels import GLOSSARY, safe_labels
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def masks(run: Run) -> None:
     found = decided(table["probability"].to_numpy())
     shown = wide.set_axis(safe_labels(pd.Series(wide.index.astype(str))), axis=0)
     figure_with_table(
-        mask_map(shown, title=_title(found) if kind == "probability" else
+        plotted(mask_map, shown, title=_title(found) if kind == "probability" else
                  "How far each gene moves each latent", kind=kind),
         in_order(table, wide), f"mask_{kind}_{run.name}",
         alt=f"Map of {found.total} masks: {found.on} on, {found.off} off, {found.undecided} "
@@ -158,7 +158,8 @@ def counterparts(run: Run) -> None:
         [table.head(MAX_BARS // 2), table.tail(MAX_BARS // 2)]
     )  # fmt: skip
     figure_with_table(
-        count_bars(shown, category="perturbation", n="n_counterparts", x="QC-failed training cells",
+        plotted(count_bars, shown, category="perturbation", n="n_counterparts",
+                x="QC-failed training cells",
                    title="QC-failed counterparts of each perturbation"),
         table, f"counterparts_{run.name}",
         alt=f"Number of QC-failed counterparts of {len(shown)} perturbations.",

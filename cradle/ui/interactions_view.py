@@ -11,7 +11,7 @@ from cradle.errors import InputError
 from cradle.evaluation.interactions import MIN_GENES, MIN_MEAN_UMI, MIN_Z
 from cradle.plots.interactions import SIGNS, pair_map, predicted_interactions
 from cradle.ui import pair_store
-from cradle.ui.figures import figure_with_table, table_twin
+from cradle.ui.figures import figure_with_table, plotted, table_twin
 from cradle.ui.labels import safe_label, safe_labels
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ def overview(table: pd.DataFrame, run: Run) -> None:
     kept = set(ranked[:MAX_GENES])
     shown = table[table["first"].isin(kept) & table["second"].isin(kept)]
     figure_with_table(
-        pair_map(shown, title="Predicted pairs below the diagonal, measured ones above it"),
+        plotted(pair_map, shown,
+                title="Predicted pairs below the diagonal, measured ones above it"),
         _slim(shown), f"pairs_{run.name}",
         alt=f"Map of {len(shown)} pairs of genes; the table holds their classes and sizes.",
     )  # fmt: skip
@@ -138,7 +139,7 @@ def against_observed(table: pd.DataFrame, run: Run) -> None:
         st.caption("There is no measured pair to compare with a prediction.")
         return
     figure_with_table(
-        predicted_interactions(rows, title="Measured pairs: predicted and observed size"),
+        plotted(predicted_interactions, rows, title="Measured pairs: predicted and observed size"),
         _slim(rows), f"measured_pairs_{run.name}",
         alt=f"Predicted against observed multiple of the sum for {len(rows)} measured pairs.",
     )  # fmt: skip

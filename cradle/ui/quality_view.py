@@ -12,7 +12,7 @@ from cradle.plots.bars import overlap_bars, rate_dots
 from cradle.plots.density import densities
 from cradle.plots.violins import violins
 from cradle.ui import distances, generation, quality, selection, store, summaries
-from cradle.ui.figures import figure, figure_with_table, table_twin
+from cradle.ui.figures import figure, figure_with_table, plotted, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
@@ -156,7 +156,8 @@ def _violin(
         curves = quality.curves(choices, criterion)
         failed = found[f"fails_{criterion}"]
     line = threshold.threshold  # of several Scrublet runs there is none
-    fig = violins(curves, title=f"{name}: {100 * failed.mean():.1f}\u00a0%\u00a0fail", unit=unit,
+    fig = plotted(violins, curves,
+                  title=f"{name}: {100 * failed.mean():.1f}\u00a0%\u00a0fail", unit=unit,
                   threshold=line, fails=threshold.side,
                   marked=quality.marked(choices, criterion, linked, alike=compared))  # fmt: skip
     figure(
@@ -231,7 +232,8 @@ def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:
     named = table.rename(columns={c: criterion_label(c) for c in counted})
     labels = [criterion_label(c) for c in counted]
     figure_with_table(
-        overlap_bars(named, labels, title="Failing cells by the set of criteria they fail"),
+        plotted(overlap_bars, named, labels,
+                title="Failing cells by the set of criteria they fail"),
         named, "quality_overlap",
         alt="Bars: cells that fail exactly the criteria marked below each bar.",
     )  # fmt: skip
@@ -250,7 +252,7 @@ def per_perturbation(choices: Choices, found: pd.DataFrame) -> None:
         shown = pd.concat([shown, table[table["name"] == CONTROL]])
     words = "" if len(shown) == len(table) else f", the {MAX_ROWS} lowest of {len(table)}"
     figure_with_table(
-        rate_dots(shown, category="name", title=f"Pass rate per perturbation{words}",
+        plotted(rate_dots, shown, category="name", title=f"Pass rate per perturbation{words}",
                   x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),
         table, "quality_pass_rates",
         alt="Pass rate of each perturbation with its interval; control is a diamond.",
@@ -278,7 +280,7 @@ def without_cells(choices: Choices, fitted: QCThresholds) -> None:
         safe_labels(table["perturbation"]), passed.to_numpy(), table["n_train"].to_numpy()
     )
     figure_with_table(
-        rate_dots(rates.head(MAX_ROWS), category="name", emphasise=[CONTROL],
+        plotted(rate_dots, rates.head(MAX_ROWS), category="name", emphasise=[CONTROL],
                   title=f"Training cells that pass, k = {run.config['mad']:g} (stored)",
                   x="cells that pass (%, 95 % interval)"),
         rates, "quality_pass_rates_stored",

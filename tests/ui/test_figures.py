@@ -1,0 +1,56 @@
+"""Figures are drawn once for the same arguments, and showing them does not change them."""
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+import streamlit as st
+
+from cradle.plots.bars import stacked_bars
+from cradle.ui import figures
+
+
+@pytest.fixture
+def session(monkeypatch):
+    state = {}
+    monkeypatch.setattr(st, "session_state", state)
+    figures._plotted.clear()
+    return state
+
+
+def table(n):
+    return pd.DataFrame({"split": ["train", "test"], "kind": ["control"] * 2, "n_cells": [n, 3]})
+
+
+def bars(n):
+    return figures.plotted(stacked_bars, table(n), category="kind", part="split", title="Cells")
+
+
+def test_equal_arguments_are_drawn_once_and_others_anew(session):
+    assert bars(5) is bars(5)
+    assert bars(5) is not bars(6)
+    assert bars(6).to_json() == stacked_bars(
+        table(6), category="kind", part="split", title="Cells"
+    ).to_json()  # fmt: skip
+
+
+def test_functions_with_equal_arguments_do_not_meet(session):
+    def one(title):
+        return go.Figure(layout={"title": {"text": f"one {title}"}})
+
+    def other(title):
+        return go.Figure(layout={"title": {"text": f"other {title}"}})
+
+    assert figures.plotted(one, "x").layout.title.text == "one x"
+    assert figures.plotted(other, "x").layout.title.text == "other x"
+
+
+def test_simulated_cells_are_named_once_and_only_there(session):
+    plain = bars(5)
+    session["simulated"] = True
+    labelled = bars(5)
+    assert labelled.layout.title.subtitle.text == "simulated data"
+    assert plain.layout.title.subtitle.text is None
+    before = labelled.to_json()
+    for _ in range(2):
+        figures.figure(labelled, f"bars{_}", alt="Bars.")
+    assert labelled.to_json() == before
