@@ -1,5 +1,6 @@
 """Imports that later pages need, made while the reader looks at the first page."""
 
+import gc
 from importlib import import_module
 from threading import Thread
 
@@ -24,3 +25,7 @@ def start() -> None:
 def _import() -> None:
     for name in _LATER:
         import_module(name)
+    # Streamlit collects garbage after every run of a script. The objects of the libraries, of
+    # which none is garbage, would be looked through each time, for a quarter of a second.
+    gc.collect()
+    gc.freeze()
