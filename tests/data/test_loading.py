@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from cradle.data import loading
 from cradle.data.loading import BatchSampler, CellDataModule, Cells
 
 
@@ -55,6 +56,15 @@ def test_batches_carry_the_right_cells(cells):
     np.testing.assert_array_equal(batch.conditions.artifact[:, 0], cells.artifact[index])
 
 
+def test_groups_of_a_batch_are_the_cells_of_one_dosage(cells):
+    conditions = module(cells).train_set[np.arange(40)].conditions
+    dosage, of_cell = conditions.by_group()
+    np.testing.assert_array_equal(dosage[of_cell], conditions.dosage)
+    assert len(dosage) == len(np.unique(cells.label[:40])) == len(np.unique(dosage, axis=0))
+    some = conditions.at(torch.tensor([7, 3, 11]))
+    np.testing.assert_array_equal(some.by_group()[0][some.group], conditions.dosage[[7, 3, 11]])
+
+
 def test_counterparts_are_the_median_of_the_failed_cells_of_the_same_label(cells):
     data = module(cells)
     data.start_epoch(0)
@@ -79,3 +89,22 @@ def test_statistics_equal_numpy(cells):
     np.testing.assert_allclose(shape.log1p_sd, log1p.std(0, ddof=1), rtol=1e-4)
     share = cells.counts.toarray().sum(0) / cells.library_size.sum()
     np.testing.assert_allclose(shape.mean_profile, share, rtol=1e-5)
+
+
+def test_of_many_validation_cells_a_fixed_part_is_drawn(cells, monkeypatch):
+    monkeypatch.setattr(loading, "MAX_VALIDATION", 37)
+    drawn = module(cells).val_set.cells
+    again, other = module(cells).val_set.cells, module(cells, seed=1).val_set.cells
+    assert len(drawn) == drawn.counts.shape[0] == 37
+    np.testing.assert_array_equal(drawn.library_size, again.library_size)
+    assert not np.array_equal(drawn.counts.toarray(), other.counts.toarray())
+    # every drawn cell is one of the cells, with all that is known of it, and none comes twice
+    rows = [tuple(row) for row in cells.counts.toarray()]
+    found = [rows.index(tuple(row)) for row in drawn.counts.toarray()]
+    assert found == sorted(set(found))
+    for name in ("label", "artifact", "library_size"):
+        np.testing.assert_array_equal(getattr(drawn, name), getattr(cells, name)[found])
+
+
+def test_few_validation_cells_are_all_taken(cells):
+    assert module(cells).val_set.cells is cells
