@@ -62,7 +62,8 @@ def prepare(
     mad
         Threshold k, in median absolute deviations.
     criteria
-        QC criteria that count as artifact; ``None`` = all six.
+        QC criteria that count as artifact; ``None`` = all six. Doublets are called only if they
+        are among them.
     n_top_genes
         Highly variable genes to model; ``None`` = all up to ``MAX_GENES``.
 
@@ -83,11 +84,13 @@ def prepare(
         n_top_genes = MAX_GENES if adata.n_vars > MAX_GENES else "all"
     modelled = select_genes(adata, n_top_genes, train=train)
     hb_genes: HbGenes = "reference" if hemoglobin_regex else "listed"
-    metrics = cell_metrics(adata, hb_genes=hb_genes)
+    chosen = tuple(criteria or CRITERIA)
+    # Scrublet takes longer than all else: only where its calls count
+    metrics = cell_metrics(adata, doublets="doublet" in chosen, hb_genes=hb_genes)
     thresholds = fit_thresholds(
         adata,
         mad=mad,
-        criteria=tuple(criteria or CRITERIA),
+        criteria=chosen,
         train=train,
         genes=modelled.var_names,
         metrics=metrics,
