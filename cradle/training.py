@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -34,13 +34,6 @@ class NonFiniteLossError(FloatingPointError):
     """A term of the objective became NaN or infinite; the run stops where it stands."""
 
 
-class Share(NamedTuple):
-    """Of one process in a batch: of its mean over cells in the mean over processes."""
-
-    weight: float
-    n_all: int
-
-
 class PerturbationTraining(lightning.LightningModule):
     """Maximizes the evidence lower bound of any :class:`PerturbationVAE`.
 
@@ -59,8 +52,7 @@ class PerturbationTraining(lightning.LightningModule):
         self.model, self.config = model, config
         self.n_train = n_train
         self.sizes: dict[str, Callable[[int], int]] = {}
-        self.totals: dict[str, Tensor] = {}
-        self.n_seen = 0
+        self.totals: dict[str, Tensor] = {}  # of the terms, over the cells of an epoch so far
         self.optimizer_state: dict[str, Tensor] = {}
         self.average = (
             AveragedModel(
@@ -115,8 +107,7 @@ class PerturbationTraining(lightning.LightningModule):
         objective = self.objective(batch)
         weight, n_all = self._share(self.sizes["train"](number), len(batch.counts))
         for name, value in {"loss": objective.loss, **objective.terms()}.items():
-            total = value.detach() * (weight * n_all)
-            self.totals[name] = total + self.totals[name] if name in self.totals else total
+            self.totals[name] = self.totals.get(name, 0.0) + value.detach() * (weight * n_all)
         self.n_seen += n_all
         if self.trainer.is_last_batch:  # told at every batch they would cost a tenth of a step
             for name, total in self.totals.items():
@@ -130,9 +121,9 @@ class PerturbationTraining(lightning.LightningModule):
             elbo = self.objective(batch).elbo
         self._tell("val_elbo", elbo, *self._share(self.sizes["val"](number), len(batch.counts)))
 
-    def _share(self, n_all: int, n_own: int) -> Share:
-        """Of this process in a batch of ``n_all`` cells."""
-        return Share(n_own * self.trainer.world_size / n_all, n_all)
+    def _share(self, n_all: int, n_own: int) -> tuple[float, int]:
+        """Weight of this process's mean over cells in the mean over processes, and ``n_all``."""
+        return n_own * self.trainer.world_size / n_all, n_all
 
     def _tell(self, name: str, value: Tensor, weight: float, n_all: int) -> None:
         # Lightning rounds unequal numbers of cells: the weight comes first, all cells are counted
