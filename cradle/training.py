@@ -109,7 +109,7 @@ class PerturbationTraining(lightning.LightningModule):
         for name, value in {"loss": objective.loss, **objective.terms()}.items():
             self.totals[name] = self.totals.get(name, 0.0) + value.detach() * (weight * n_all)
         self.n_seen += n_all
-        if self.trainer.is_last_batch:  # told at every batch they would cost a tenth of a step
+        if self.trainer.is_last_batch:  # telling costs 3 % of a step
             for name, total in self.totals.items():
                 self._tell(f"train_{name}", total / self.n_seen, 1.0, self.n_seen)
         return objective.loss * weight

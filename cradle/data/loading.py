@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-#: Cells of the validation ELBO. More say no more about when to stop, and take as long as training.
+#: Cells of the validation ELBO, whose cost then does not grow with the screen.
 MAX_VALIDATION = 4096
 
 
@@ -78,13 +78,13 @@ class Cells:
 
     def at(self, index: npt.NDArray[np.int64]) -> Cells:
         """Some of the cells, their counts in memory."""
-        return Cells(
-            self.counts[index],
-            self.label[index],
-            self.artifact[index],
-            self.library_size[index],
-            self.dosage,
-            None if self.kind is None else self.kind[index],
+        return replace(
+            self,
+            counts=self.counts[index],
+            label=self.label[index],
+            artifact=self.artifact[index],
+            library_size=self.library_size[index],
+            kind=None if self.kind is None else self.kind[index],
         )
 
     def conditions(self, index: npt.NDArray[np.int64]) -> Conditions:

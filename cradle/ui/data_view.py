@@ -37,7 +37,7 @@ def composition(choices: Choices) -> None:
     with left:
         figure_with_table(
             plotted(stacked_bars, shown, category="perturbation", part="split",
-                         title=f"Cells per perturbation{words}"),
+                    title=f"Cells per perturbation{words}"),
             table, "cells_per_perturbation",
             alt="Bars of cells per perturbation, stacked by split.",
         )  # fmt: skip

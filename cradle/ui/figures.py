@@ -34,7 +34,7 @@ def config(name: str, *, zoom: bool) -> dict[str, object]:
 def plotted(make: Callable[..., go.Figure], *args: object, **kwargs: object) -> go.Figure:
     """What a plotting function draws of these arguments, drawn once; not to be changed.
 
-    Plotly takes as long for a figure as a page for all else.
+    Plotly checks every property of a figure, which takes longer than all else on a page of many.
     """
     simulated = bool(st.session_state.get("simulated"))
     return _plotted(f"{make.__module__}.{make.__qualname__}", simulated, args, kwargs, make)

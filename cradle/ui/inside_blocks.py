@@ -47,7 +47,7 @@ def shifts(run: Run) -> None:
     figure_with_table(
         plotted(mask_map, shown,
                 title="How far each gene moves each responsive latent", kind="shift",
-                 x="responsive latent (number)"),
+                x="responsive latent (number)"),
         long, f"responsive_shifts_{run.name}",
         alt=f"Map of the shift of {table.shape[1]} latents by {len(table)} genes.",
     )  # fmt: skip
@@ -153,7 +153,7 @@ def programs(run: Run) -> None:
     top = own.head(N_GENES).rename(columns={"change": "predicted"})
     figure_with_table(
         plotted(top_genes, top, title=f"The {len(top)} genes that latent {latent} changes most",
-                  names=("one step up", ""), x="change for one step up (log2 units)"),
+                names=("one step up", ""), x="change for one step up (log2 units)"),
         table, f"programs_{run.name}",
         alt=f"Change of each gene when latent {latent} is one standard deviation higher.",
     )  # fmt: skip

@@ -64,7 +64,7 @@ def masks(run: Run) -> None:
     shown = wide.set_axis(safe_labels(pd.Series(wide.index.astype(str))), axis=0)
     figure_with_table(
         plotted(mask_map, shown, title=_title(found) if kind == "probability" else
-                 "How far each gene moves each latent", kind=kind),
+                "How far each gene moves each latent", kind=kind),
         in_order(table, wide), f"mask_{kind}_{run.name}",
         alt=f"Map of {found.total} masks: {found.on} on, {found.off} off, {found.undecided} "
         "undecided.",
@@ -160,7 +160,7 @@ def counterparts(run: Run) -> None:
     figure_with_table(
         plotted(count_bars, shown, category="perturbation", n="n_counterparts",
                 x="QC-failed training cells",
-                   title="QC-failed counterparts of each perturbation"),
+                title="QC-failed counterparts of each perturbation"),
         table, f"counterparts_{run.name}",
         alt=f"Number of QC-failed counterparts of {len(shown)} perturbations.",
     )  # fmt: skip

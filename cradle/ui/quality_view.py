@@ -253,7 +253,7 @@ def per_perturbation(choices: Choices, found: pd.DataFrame) -> None:
     words = "" if len(shown) == len(table) else f", the {MAX_ROWS} lowest of {len(table)}"
     figure_with_table(
         plotted(rate_dots, shown, category="name", title=f"Pass rate per perturbation{words}",
-                  x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),
+                x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),
         table, "quality_pass_rates",
         alt="Pass rate of each perturbation with its interval; control is a diamond.",
     )  # fmt: skip
@@ -281,8 +281,8 @@ def without_cells(choices: Choices, fitted: QCThresholds) -> None:
     )
     figure_with_table(
         plotted(rate_dots, rates.head(MAX_ROWS), category="name", emphasise=[CONTROL],
-                  title=f"Training cells that pass, k = {run.config['mad']:g} (stored)",
-                  x="cells that pass (%, 95 % interval)"),
+                title=f"Training cells that pass, k = {run.config['mad']:g} (stored)",
+                x="cells that pass (%, 95 % interval)"),
         rates, "quality_pass_rates_stored",
         alt="Stored pass rate of the training cells of each perturbation.",
     )  # fmt: skip

@@ -51,6 +51,6 @@ def test_simulated_cells_are_named_once_and_only_there(session):
     assert labelled.layout.title.subtitle.text == "simulated data"
     assert plain.layout.title.subtitle.text is None
     before = labelled.to_json()
-    for _ in range(2):
-        figures.figure(labelled, f"bars{_}", alt="Bars.")
+    for name in ("first", "second"):
+        figures.figure(labelled, name, alt="Bars.")
     assert labelled.to_json() == before
