@@ -30,7 +30,7 @@ class Objective:
     @property
     def loss(self) -> Tensor:
         """What is minimized."""
-        return -self.elbo + sum(self.penalties.values(), torch.zeros(()))
+        return sum(self.penalties.values(), -self.elbo)
 
     def terms(self) -> dict[str, Tensor]:
         """Every term under its name, for logs and for the search of a non-finite one."""

@@ -51,3 +51,10 @@ class Processes:
 
 
 ONE_PROCESS = Processes()
+
+
+def accelerator() -> str:
+    """Lightning's name of what trains here: ``cuda`` where torch finds a GPU, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -20,7 +20,7 @@ from cradle.data.loading import CellDataModule
 from cradle.models.base import PerturbationVAE
 from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
-from cradle.processes import ONE_PROCESS, Processes
+from cradle.processes import ONE_PROCESS, Processes, accelerator
 
 #: Parameters that are a quantity of the model themselves rather than a weight of a network:
 #: log-odds, positions, log dispersions. They travel units where weights travel hundredths.
@@ -116,7 +116,7 @@ class PerturbationTraining(lightning.LightningModule):
 
     def validation_step(self, batch: CellBatch, number: int) -> None:
         """ELBO of validation cells with noise that is the same in every epoch."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(0)
             elbo = self.objective(batch).elbo
         self._tell("val_elbo", elbo, *self._share(self.sizes["val"](number), len(batch.counts)))
@@ -143,7 +143,7 @@ class PerturbationTraining(lightning.LightningModule):
         optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
         for name, parameter in named:
             state = {
-                key: self.optimizer_state[f"{name}/{key}"]
+                key: self.optimizer_state[f"{name}/{key}"].to(parameter.device)
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"{name}/{key}" in self.optimizer_state
             }
@@ -270,7 +270,7 @@ def train(
     if (controls := data.train_set.controls(MAX_CONTROLS, loop.seed)) is not None:
         module.model.meet_controls(controls)
     trainer = lightning.Trainer(
-        accelerator="cpu",
+        accelerator=accelerator(),
         devices=processes.devices,
         num_nodes=processes.num_nodes,
         strategy=processes.strategy if processes.several else "auto",
@@ -294,7 +294,7 @@ def train(
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
         if not loop.finished:
             trainer.fit(module, datamodule=data)
-    module.model.load_state_dict(loop.best_weights)
+    module.cpu().model.load_state_dict(loop.best_weights)
     module.model.eval()
     module.model.settle()
     return module

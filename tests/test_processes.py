@@ -12,7 +12,7 @@ import torch
 
 from cradle.data.loading import BatchSampler
 from cradle.errors import InputError
-from cradle.processes import Processes
+from cradle.processes import Processes, accelerator
 from cradle.runs import read_tensors
 
 HERE = Path(__file__).resolve().parent
@@ -65,6 +65,12 @@ def test_processes_divide_every_batch_among_them():
     for number, (batch, parts) in enumerate(zip(whole, zip(*shares, strict=True), strict=True)):
         np.testing.assert_array_equal(np.sort(batch), np.sort(np.concatenate(parts)))
         assert sampler.size(number) == len(batch)
+
+
+@pytest.mark.parametrize(("found", "name"), [(False, "cpu"), (True, "cuda")])
+def test_a_gpu_is_used_where_torch_finds_one(monkeypatch, found, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
+    assert accelerator() == name
 
 
 @pytest.mark.parametrize("wrong", [{"devices": 0}, {"num_nodes": -1}, {"strategy": "fsdp"}])

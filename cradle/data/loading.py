@@ -221,7 +221,7 @@ class CellDataModule(lightning.LightningDataModule):
             val = val.at(np.sort(rng.choice(len(val), MAX_VALIDATION, replace=False)))
         self.val_set = CellDataset(val)
         self.sampler = BatchSampler(len(train), batch_size, seed)
-        self.val_sampler = BatchSampler(len(val), 4 * batch_size, None)
+        self.val_sampler = BatchSampler(len(val), batch_size, None)
 
     def share(self, rank: int, n_processes: int) -> None:
         """Serve one of several processes, which divide every batch among them (InputError)."""

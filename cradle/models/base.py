@@ -86,8 +86,7 @@ class PerturbationVAE(nn.Module, ABC):
 
     def cell_prior(self, conditions: Conditions, latents: Latents) -> Normal:
         """``p(z | conditions, latents)``, broadcastable to ``(K, n, D)``."""
-        zero = torch.zeros(self.n_latent)
-        return Normal(zero, torch.ones_like(zero), validate_args=False)
+        return centred_normal(conditions.library_size.new_ones(self.n_latent))
 
     def sample_basal(self, noise: Tensor, conditions: Conditions, latents: Latents) -> Tensor:
         """A draw of ``cell_prior`` from standard normal noise ``(K, n, D)``, which cells of
@@ -241,6 +240,11 @@ def by_dosage(conditions: Conditions, act: Callable[[Tensor], Tensor]) -> Part:
     """What follows from the dosage ``(n, T)`` alone, ``(K, n, width)``, worked out once a group."""
     groups = conditions.by_group()
     return act(conditions.dosage) if groups is None else Repeated(act(groups[0]), groups[1])
+
+
+def centred_normal(scale: Tensor) -> Normal:
+    """``N(0, scale²)``, of the shape of the scale."""
+    return Normal(torch.zeros_like(scale), scale, validate_args=False)
 
 
 def draw_of(latents: Latents, k: int) -> Latents:

@@ -28,7 +28,7 @@ class ConditionalVAE(CountVAE):
         self, n_particles: int, generator: torch.Generator | None = None
     ) -> tuple[Latents, KL]:
         """Nothing but the weight of the dosage, one, ``(K, 1, 1)``: it carries the particles."""
-        return {"weight": torch.ones(n_particles, 1, 1)}, {}
+        return {"weight": self.log_theta.new_ones(n_particles, 1, 1)}, {}
 
     def conditioning(self, conditions: Conditions, latents: Latents) -> tuple[Part, ...]:
         """The dosage itself, ``(K, n, T)``."""

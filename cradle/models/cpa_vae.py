@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from cradle.models.base import KL, Latents, Plate
+from cradle.models.base import KL, Latents, Plate, centred_normal
 from cradle.models.config import VAEConfig
 from cradle.models.sams_vae import SAMSVAE
 
@@ -33,8 +33,8 @@ class DenseEffects(nn.Module):
         """Effects ``(K, T, D)`` and their KL ``(K,)``."""
         scale = self.embedding_log_scale.exp()
         posterior = Normal(self.embedding_location, scale, validate_args=False)
-        noise = torch.randn((n_particles, *scale.shape), generator=generator)
-        kl = kl_divergence(posterior, Normal(0.0, self.prior_scale)).sum()
+        noise = torch.randn((n_particles, *scale.shape), generator=generator, device=scale.device)
+        kl = kl_divergence(posterior, centred_normal(scale.new_tensor(self.prior_scale))).sum()
         effect = posterior.loc + posterior.scale * noise
         return {"effect": effect}, {"embedding": kl.expand(n_particles)}
 

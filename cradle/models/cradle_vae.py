@@ -13,7 +13,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
 from cradle.batches import CellBatch, Conditions, DataShape
-from cradle.models.base import KL, Latents, Part, Plate
+from cradle.models.base import KL, Latents, Part, Plate, centred_normal
 from cradle.models.config import VAEConfig
 from cradle.models.sams_vae import SAMSVAE
 from cradle.nn.blocks import GaussianMLP, Repeated
@@ -54,7 +54,7 @@ class Artifact(nn.Module):
         if not self.config.causal_artifact:
             return Normal(self.location, torch.zeros_like(self.location), validate_args=False)
         if self.config.artifact_posterior_network:
-            flat: Normal = self.network(self.network.lift(torch.ones(1)))
+            flat: Normal = self.network(self.network.lift(self.kind_logits.new_ones(1)))
             shape = (self.config.artifact_kinds, self.config.n_latent)
             return Normal(flat.loc.view(shape), flat.scale.view(shape), validate_args=False)
         return Normal(self.location, self.log_scale.exp(), validate_args=False)
@@ -63,10 +63,13 @@ class Artifact(nn.Module):
         """``u`` of shape ``(K, C, D)`` and its KL ``(K,)``."""
         shape = (n_particles, self.config.artifact_kinds, self.config.n_latent)
         if not self.config.causal_artifact:
-            return self.location.expand(shape), {"artifact": torch.zeros(n_particles)}
+            return self.location.expand(shape), {"artifact": self.location.new_zeros(n_particles)}
         posterior = self.posterior()
-        u = posterior.loc + posterior.scale * torch.randn(shape, generator=generator)
-        kl = kl_divergence(posterior, Normal(0.0, self.config.effect_scale)).sum()
+        loc = posterior.loc
+        noise = torch.randn(shape, generator=generator, device=loc.device)
+        u = loc + posterior.scale * noise
+        prior = centred_normal(loc.new_tensor(self.config.effect_scale))
+        kl = kl_divergence(posterior, prior).sum()
         return u, {"artifact": kl.expand(n_particles)}
 
     def shares(self) -> Tensor:

@@ -12,7 +12,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
 from cradle.batches import CellBatch, Conditions, DataShape
-from cradle.models.base import KL, Latents, PerturbationVAE, Plate
+from cradle.models.base import KL, Latents, PerturbationVAE, Plate, centred_normal
 from cradle.models.config import VAEConfig
 from cradle.nn.blocks import ResidualMLP
 from cradle.nn.likelihoods import GaussianExpression, ln_cp10k
@@ -60,8 +60,9 @@ class Mechanism(nn.Module):
         location = affine(self.location)
         scale = (0.5 * affine(self.log_variance)).exp()
         if not self.causal:
-            zeros = torch.zeros(*location.shape, location.shape[-1])
-            return Terms(zeros, torch.zeros(*location.shape, self.n_invariant), location, scale)
+            edges = location.new_zeros(*location.shape, location.shape[-1])
+            inputs = location.new_zeros(*location.shape, self.n_invariant)
+            return Terms(edges, inputs, location, scale)
         return Terms(affine(self.edges) * self.lower, affine(self.inputs), location, scale)
 
 
@@ -126,7 +127,7 @@ class PerturbedVAE(PerturbationVAE):
         self, n_particles: int, generator: torch.Generator | None = None
     ) -> tuple[Latents, KL]:
         """Nothing but ones, ``(K, 1, 1)``, that carry the particles: no variable is shared."""
-        return {"weight": torch.ones(n_particles, 1, 1)}, {}
+        return {"weight": self.centre.new_ones(n_particles, 1, 1)}, {}
 
     def lift(self, counts: Tensor, library_size: Tensor | None = None) -> Tensor:
         """``h = f_enc(y)``, ``(n, n_hidden)``."""
@@ -150,8 +151,9 @@ class PerturbedVAE(PerturbationVAE):
     def cell_prior(self, conditions: Conditions, latents: Latents) -> Normal:
         """``N(0, β_ν(u))`` and ``N(0, I)``, ``(n, d_ν + d_ι)``."""
         noise = self.mechanism(conditions.dosage).scale
-        scale = torch.cat([noise, torch.ones(len(noise), self.n_invariant)], dim=-1)
-        return Normal(torch.zeros_like(scale), scale, validate_args=False)
+        return centred_normal(
+            torch.cat([noise, noise.new_ones(len(noise), self.n_invariant)], dim=-1)
+        )
 
     def cell_kl(self, posterior: Normal, conditions: Conditions, latents: Latents) -> KL:
         """KLs of the two blocks, each ``(K, n)``, nats, without their weights."""
@@ -166,7 +168,7 @@ class PerturbedVAE(PerturbationVAE):
         control cells share their background.
         """
         own = self.cell_prior(conditions, latents).scale[:, : self.n_responsive]
-        kept = torch.arange(noise.shape[1]) % N_KEPT
+        kept = torch.arange(noise.shape[1], device=noise.device) % N_KEPT
         drawn, background = self.blocks(noise)
         invariant = self.control_location[kept] + self.control_scale[kept] * background
         return torch.cat([own * drawn, invariant], dim=-1)
@@ -208,11 +210,10 @@ class PerturbedVAE(PerturbationVAE):
         if self.controls is None:
             return {}
         n_particles, there = len(latents["weight"]), self.controls
-        drawn = torch.randint(len(there.counts), (len(lifted),))
-        control = self.invariant_posterior(
-            self.lift(there.counts[drawn], there.conditions.library_size[drawn])
-        )
-        prior = Normal(torch.zeros(()), torch.ones(()), validate_args=False)
+        drawn = torch.randint(len(there.counts), (len(lifted),), device=there.counts.device)
+        counts, sizes = (t[drawn].to(lifted) for t in (there.counts, there.conditions.library_size))
+        control = self.invariant_posterior(self.lift(counts, sizes))
+        prior = centred_normal(lifted.new_ones(()))
         kl = self.kl_weight("invariant") * kl_divergence(control, prior).sum(-1).mean()
         found = {"kl_invariant_of_control": kl.expand(n_particles)}
         if self.config.alignment_weight:
@@ -249,7 +250,7 @@ class PerturbedVAE(PerturbationVAE):
         if self.controls is None:
             return
         counts, conditions, _ = self.controls
-        rows = torch.arange(N_KEPT) % len(counts)
+        rows = torch.arange(N_KEPT, device=counts.device) % len(counts)
         lifted = self.lift(counts[rows], conditions.library_size[rows])
         posterior = self.invariant_posterior(lifted)
         self.control_location.copy_(posterior.loc)
@@ -273,9 +274,10 @@ class MeanAlignedPerturbedVAE(PerturbedVAE):
         distance is zero, and perturbations with one cell count zero.
         """
         labels, code = dosage.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
-        n = torch.zeros(len(labels)).index_add(0, code, torch.ones(len(code)))
-        total = torch.zeros(len(labels), away.shape[-1]).index_add(0, code, away)
-        squares = torch.zeros(len(labels)).index_add(0, code, away.square().sum(-1))
+        none = away.new_zeros(len(labels))
+        n = none.index_add(0, code, away.new_ones(len(code)))
+        total = away.new_zeros(len(labels), away.shape[-1]).index_add(0, code, away)
+        squares = none.index_add(0, code, away.square().sum(-1))
         pairs = (total.square().sum(-1) - squares) / (n - 1).clamp_min(1)
         counted = (n > 1) & (labels != 0).any(dim=1)
         return pairs[counted].sum() / away.numel()

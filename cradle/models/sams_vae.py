@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from cradle.batches import Conditions, DataShape
-from cradle.models.base import KL, CountVAE, Latents, Part, Plate, by_dosage
+from cradle.models.base import KL, CountVAE, Latents, Part, Plate, by_dosage, centred_normal
 from cradle.models.config import VAEConfig
 from cradle.nn.blocks import GaussianMLP
 from cradle.nn.relaxed import bernoulli_kl, straight_through_bernoulli
@@ -47,7 +47,8 @@ class SparseEffects(nn.Module):
         """``q(e | m)`` for masks ``(K, T, D)``."""
         if self.config.correlated_effects:
             posterior: Normal = self.embedding(
-                self.embedding.lift(mask), torch.eye(mask.shape[1]).expand(len(mask), -1, -1)
+                self.embedding.lift(mask),
+                torch.eye(mask.shape[1], device=mask.device).expand(len(mask), -1, -1),
             )
             return posterior
         return Normal(
@@ -62,9 +63,9 @@ class SparseEffects(nn.Module):
             self.mask_logits, n_particles, self.config.mask_temperature, generator
         )
         posterior = self.embedding_posterior(mask)
-        noise = torch.randn(posterior.loc.shape, generator=generator)
+        noise = torch.randn(posterior.loc.shape, generator=generator, device=mask.device)
         embedding = posterior.loc + posterior.scale * noise
-        prior = Normal(0.0, self.config.effect_scale)
+        prior = centred_normal(mask.new_tensor(self.config.effect_scale))
         kl_mask = bernoulli_kl(self.mask_logits, self.config.mask_prior).sum()
         kl = {
             "mask": kl_mask.expand(n_particles),

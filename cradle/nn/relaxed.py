@@ -1,5 +1,7 @@
 """Discrete variables with a straight-through gradient."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -23,7 +25,7 @@ def straight_through_bernoulli(
     -------
     ``(n_particles, ...)``, zeros and ones.
     """
-    uniform = torch.rand((n_particles, *logits.shape), generator=generator)
+    uniform = torch.rand((n_particles, *logits.shape), generator=generator, device=logits.device)
     soft = torch.sigmoid((logits + torch.logit(uniform, eps=1e-7)) / temperature)
     hard = (soft > 0.5).to(soft.dtype)
     # in this order the added part is exactly zero, so the values are exactly zero and one
@@ -46,7 +48,7 @@ def straight_through_categorical(
     -------
     ``(n_particles, ..., C)``, zeros and a one.
     """
-    uniform = torch.rand((n_particles, *logits.shape), generator=generator)
+    uniform = torch.rand((n_particles, *logits.shape), generator=generator, device=logits.device)
     gumbel = -torch.log(-torch.log(uniform.clamp(1e-7, 1 - 1e-7)))
     soft = torch.softmax(logits + gumbel, dim=-1)
     hard = functional.one_hot(soft.argmax(-1), logits.shape[-1]).to(soft.dtype)
@@ -57,6 +59,4 @@ def bernoulli_kl(logits: Tensor, prior: float) -> Tensor:
     """Elementwise ``KL(Bernoulli(sigmoid(logits)) ‖ Bernoulli(prior))``, in nats."""
     p = torch.sigmoid(logits)
     log_p, log_not_p = functional.logsigmoid(logits), functional.logsigmoid(-logits)
-    log_prior = torch.log(torch.tensor(prior, dtype=logits.dtype))
-    log_not_prior = torch.log1p(torch.tensor(-prior, dtype=logits.dtype))
-    return p * (log_p - log_prior) + (1 - p) * (log_not_p - log_not_prior)
+    return p * (log_p - math.log(prior)) + (1 - p) * (log_not_p - math.log1p(-prior))

@@ -25,6 +25,17 @@ def test_objective_is_finite_and_a_gradient_reaches_every_parameter(any_network,
     assert all(p.grad.isfinite().all() for p in any_network.parameters())
 
 
+def test_the_objective_stays_on_the_device_of_its_cells(any_network, batch):
+    any_network.meet_controls(batch)
+    # what asks for no device lands on this one, whose tensors mix with no others
+    with torch.device("meta"):
+        objective = evidence_lower_bound(any_network, batch, n_train=50, n_particles=2)
+        objective.loss.backward()
+    assert objective.loss.device == batch.counts.device
+    assert torch.isfinite(objective.loss)
+    assert all(p.grad.isfinite().all() for p in any_network.parameters())
+
+
 def test_every_kl_has_a_plate_and_none_is_negative(any_network, batch):
     objective = evidence_lower_bound(any_network, batch, n_train=50)
     assert objective.kl.keys() == any_network.plates.keys()
