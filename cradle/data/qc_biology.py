@@ -55,7 +55,6 @@ def _overrepresented(fails: NDArray[np.float64], labels: NDArray[Any]) -> list[s
     named = (
         (groups.index != CONTROL)
         & (n_cells >= BIOLOGY_MIN_CELLS)
-        & (n_fail > 0)
         & (n_fail * n_cells[control] >= BIOLOGY_RATIO * n_fail[control] * n_cells)  # exact
         & (chance < BIOLOGY_MAX_P)
     )

@@ -164,13 +164,11 @@ def _deal(
 
 
 def _sizes(n_cells: int, shares: tuple[int, int, int]) -> list[int]:
-    """Cells in train, val and test by largest remainder, so that training comes first."""
+    """Cells in train, val and test by largest remainder; a single cell has the largest share."""
     total = sum(shares)
     sizes = [n_cells * share // total for share in shares]
     remainders = [n_cells * share % total for share in shares]
     order = sorted(range(3), key=lambda index: -remainders[index])
-    if sizes[0] == 0:
-        order = [0, *(index for index in order if index != 0)]
     for index in order[: n_cells - sum(sizes)]:
         sizes[index] += 1
     return sizes

@@ -27,6 +27,7 @@ def test_only_passing_cells_with_failed_siblings_are_eligible():
     # label 0 has both states; 1 only failed, 2 and 3 only passing cells
     assert index.row.tolist() == [0, 0, -1, -1, -1, -1, -1, -1]
     assert index.members[0].tolist() == [2]
+    assert index.artifact.tolist() == [1.0]
     assert index.weight == 8 / 2
 
 

@@ -120,6 +120,9 @@ def test_an_additive_design_has_a_column_a_gene() -> None:
         design.rows(["control", "A+B", "A+D"]), [[0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]]
     )
     assert design.parse("d, a") == "A+D"
+    assert design == Design(("A", "B", "C", "D"))
+    assert design.expresses("A+B+C+D")
+    assert hash(design)  # it names what a model was told, so nobody may change it
 
 
 def test_a_one_hot_design_has_a_column_a_treatment() -> None:

@@ -88,7 +88,7 @@ def biology(**groups):
 
 
 def test_perturbations_are_named_by_rate_highest_first_and_others_not():
-    named = biology(control=(10, 100), A=(30, 60), B=(80, 100), C=(10, 100))
+    named = biology(control=(10, 100), A=(80, 200), B=(30, 40), C=(10, 100))
     assert named == {"mt_percent": ["B", "A"]}
 
 

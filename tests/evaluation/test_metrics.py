@@ -14,6 +14,7 @@ from cradle.evaluation.metrics import (
     ate_rho,
     jaccard,
     sign_accuracy,
+    sum_of_squares,
 )
 
 matrices = st.integers(0, 10_000).map(lambda seed: np.random.default_rng(seed).normal(size=(4, 60)))
@@ -137,6 +138,19 @@ def test_rows_without_an_effect_are_left_out_of_the_mean():
     assert sign_accuracy(observed, predicted, top=2) == pytest.approx(1 / 2)
 
 
+def test_a_single_gene_with_an_effect_is_enough():
+    observed = np.array([[1.0, 0.0, 0.0], [2.0, 1.0, 0.0]])
+    assert jaccard(observed, np.array([[0.0, 0.0, 0.0], [2.0, 1.0, 0.0]])) == 0.5
+    assert sign_accuracy(observed, np.array([[-1.0, 0.0, 0.0], [2.0, 1.0, 0.0]])) == 0.5
+
+
+def test_small_effects_have_an_r2_and_no_effects_no_squares():
+    observed = np.array([[0.0, 0.1]])
+    assert ate_r2(observed, observed) == 1.0
+    assert sum_of_squares(observed) == pytest.approx(0.005)
+    assert sum_of_squares(np.empty(0)) == 0.0
+
+
 def test_the_defaults_are_fifty_genes_and_ties_go_to_the_first():
     observed, predicted = np.zeros((1, 200)), np.zeros((1, 200))
     observed[0, :51], predicted[0, :51] = 1.0, 1.0
@@ -146,7 +160,7 @@ def test_the_defaults_are_fifty_genes_and_ties_go_to_the_first():
     assert METRICS["jaccard_20"].function(observed, predicted) == pytest.approx(19 / 21)
     predicted[0, :50] = -1.0
     assert sign_accuracy(observed, predicted) == 0.0
-    observed[0, 50] = -1.0
+    observed[0, 50] = 0.5  # the 51st, and the only one that is right
     assert METRICS["sign_accuracy"].function(observed, predicted) == 0.0
 
 
