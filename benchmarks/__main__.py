@@ -6,7 +6,7 @@ import inspect
 import json
 
 #: Each is a module with a function ``measure``, whose arguments are sizes.
-SUBJECTS = ("step", "fit", "qc", "generate", "effects", "embed", "pages")
+SUBJECTS = ("step", "fit", "converge", "qc", "generate", "effects", "embed", "pages")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import effects, generate, pages, screens, step
+from benchmarks import converge, effects, generate, pages, screens, step
 from cradle.data.sources import data_hash, load
 from cradle.runs import Run
 
@@ -76,6 +76,11 @@ def test_integrated_effects_agree_with_sampled_ones(monkeypatch):
     z = effects.disagreement(Run.load(effects.RUN).predictor(), 400)
     assert len(z) > 100
     assert np.sqrt(np.mean(z**2)) < 1.3
+
+
+def test_time_to_an_elbo_is_that_of_the_first_epoch_above_it():
+    curve = np.array([[0.0, -9.0], [2.0, -5.0], [3.0, -6.0], [5.0, -4.0]])
+    assert [converge._seconds_to(goal, curve) for goal in (-5.0, -4.5, -1.0)] == [2, 5, np.inf]
 
 
 def test_pages_are_held_against_the_slowest_of_each_kind():
