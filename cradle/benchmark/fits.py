@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -49,9 +50,17 @@ def start_here(arguments: Sequence[str], log: Path, report: Path, lock: IO[str])
     return wait
 
 
-def submit(arguments: Sequence[str], log: Path, report: Path, folder: Path) -> Wait:
-    """Submit ``python -m cradle`` to the cluster, whose files go to ``folder``; see
-    :func:`start_here`.
+def submit(
+    arguments: Sequence[str], log: Path, report: Path, folder: Path, on_the_way: ExitStack
+) -> Wait:
+    """Submit ``python -m cradle`` to the cluster; see :func:`start_here`.
+
+    Parameters
+    ----------
+    folder
+        For the files of submitit.
+    on_the_way
+        What is not done when this closes is cancelled: who stops a benchmark stops its fits.
 
     Raises
     ------
@@ -60,14 +69,12 @@ def submit(arguments: Sequence[str], log: Path, report: Path, folder: Path) -> W
     """
     told = json.dumps([list(arguments), str(log), str(report), str(Path.cwd())])
     job = slurm.submit(folder, run_on_node, told)
+    on_the_way.callback(lambda: job.done() or job.cancel())
 
     def wait() -> int:
         try:
             return int(job.result())
-        except BaseException as error:
-            if not isinstance(error, Exception):  # whoever stops the benchmark stops its fits
-                job.cancel()
-                raise
+        except Exception as error:
             with log.open("a") as stream:  # submitit says what the cluster did to the job
                 stream.write(f"{str(error).strip() or type(error).__name__}\n")
             return 1

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from cradle.benchmark.fits import start_here, submit
+from cradle.benchmark.fits import Wait, start_here, submit
 from cradle.benchmark.plan import RunPlan
 from cradle.benchmark.scores import COLUMNS, SCORES, Row, score_rows
 from cradle.benchmark.tables import as_markdown, combined
@@ -102,17 +103,17 @@ def run_sweep(sweep: Sweep, adata: AnnData, say: Say = lambda _: None) -> list[O
     ------
     InputError
         Before anything is fitted: the folder is in use by another benchmark, holds runs of
-        another dataset, or a run in it was started with other arguments.
+        another dataset, a run in it was started with other arguments, or the cluster takes none.
     """
     make_folder(sweep.out)
-    with _locked(sweep.out) as lock:
+    with _locked(sweep.out) as lock, ExitStack() as on_the_way:
         states = _checked(sweep, data_hash(adata))
-        outcomes, on = [], executor()
-        begun = (_begun(sweep, plan, states[plan.folder], lock, on) for plan in sweep.plans)
-        # here they take turns: each starts when the one before it is done
-        for number, (plan, finish) in enumerate(
-            zip(sweep.plans, begun if on == "local" else list(begun), strict=True), 1
-        ):
+        outcomes = []
+        if executor() == "local":
+            begun = _in_turn(sweep, states, lock)
+        else:
+            begun = _on_cluster(sweep, states, on_the_way)
+        for number, (plan, finish) in enumerate(zip(sweep.plans, begun, strict=True), 1):
             outcome = finish()
             if outcome.status != "failed":
                 outcome = _scored(sweep, outcome, adata)
@@ -176,7 +177,35 @@ def _checked(sweep: Sweep, hashed: str) -> dict[str, State]:
     return states
 
 
-def _begun(sweep: Sweep, plan: RunPlan, state: State, lock: IO[str], on: str) -> Finish:
+def _in_turn(sweep: Sweep, states: dict[str, State], lock: IO[str]) -> Iterable[Finish]:
+    """Each fit starts when the one before it is done."""
+    for plan in sweep.plans:
+        yield _begun(sweep, plan, states[plan.folder], partial(start_here, lock=lock))
+
+
+def _on_cluster(sweep: Sweep, states: dict[str, State], on_the_way: ExitStack) -> Iterable[Finish]:
+    """All fits are submitted at once; one that the cluster refuses fails alone.
+
+    Raises
+    ------
+    InputError
+        The cluster takes none.
+    """
+    start = partial(submit, folder=sweep.out / "slurm", on_the_way=on_the_way)
+    begun: list[Finish] = []
+    taken = 0
+    for plan in sweep.plans:
+        try:
+            begun.append(_begun(sweep, plan, states[plan.folder], start))
+            taken += states[plan.folder] != "done"
+        except InputError as error:
+            if not taken:
+                raise
+            begun.append(partial(_failed, plan, sweep.path(plan), str(error)))
+    return begun
+
+
+def _begun(sweep: Sweep, plan: RunPlan, state: State, start: Callable[..., Wait]) -> Finish:
     """Start a fit, unless it is done; who calls what is returned waits for it."""
     path = sweep.path(plan)
     record = read_json(path / RECORD) if (path / RECORD).is_file() else {"attempts": 0}
@@ -189,11 +218,7 @@ def _begun(sweep: Sweep, plan: RunPlan, state: State, lock: IO[str], on: str) ->
     write_json(path / RECORD, record)
     (path / MEASURED).unlink(missing_ok=True)
     fit = [*plan.arguments(sweep.data, path), *sweep.reading]
-    log, report = path / LOG, path / MEASURED
-    if on == "local":
-        wait = start_here(fit, log, report, lock)
-    else:
-        wait = submit(fit, log, report, sweep.out / "slurm")
+    wait = start(fit, path / LOG, path / MEASURED)
     return lambda: _finished(plan, path, record, wait())
 
 
@@ -209,6 +234,11 @@ def _finished(plan: RunPlan, path: Path, record: dict[str, Any], code: int) -> O
     message = "" if code == 0 else f"exit code {code}: {_last_words(path / LOG)}"
     write_json(path / RECORD, {**record, **measured, "failed": message or None})
     return Outcome(plan, path, "failed" if message else "done", message)
+
+
+def _failed(plan: RunPlan, path: Path, message: str) -> Outcome:
+    write_json(path / RECORD, {**read_json(path / RECORD), "failed": message})
+    return Outcome(plan, path, "failed", message)
 
 
 def _last_words(log: Path) -> str:

@@ -102,6 +102,35 @@ def test_a_fit_that_the_cluster_ended_fails_and_the_others_go_on(cluster, screen
     assert len(list(out.glob("runs/*/DONE"))) == 2
 
 
+def test_a_fit_that_the_cluster_refuses_fails_alone(cluster, screen_file, capsys):
+    full = 'if glob.glob(folder + "/pid.*"): sys.exit("job limit of the user")\n'
+    taking = (cluster / "sbatch").read_text()
+    (cluster / "sbatch").write_text(taking.replace("number =", full + "number =", 1))
+    out = runs_folder() / "sweep"
+    command = ["benchmark", str(screen_file), "--models", "control_mean,additive", "--out"]
+    assert main([*command, str(out)]) == 1
+    assert "job limit of the user" in (out / "table.md").read_text()
+    assert [path.parent.name.split("-")[0] for path in out.glob("runs/*/DONE")] == ["control_mean"]
+    (cluster / "sbatch").write_text(taking)
+    assert main([*command, str(out)]) == 0
+    assert len(list(out.glob("runs/*/DONE"))) == 2
+
+
+def test_who_stops_a_benchmark_stops_all_its_fits(cluster, screen_file, monkeypatch):
+    cancelled = cluster / "cancelled"
+    (cluster / "scancel").write_text(f'#!/bin/bash\necho "$@" >> {cancelled}\n')
+    (cluster / "scancel").chmod(0o755)
+    (cluster / "srun").write_text("#!/bin/bash\nsleep 30\n")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("submitit.SlurmJob.result", stopped)
+    command = ["benchmark", str(screen_file), "--models", "control_mean,additive", "--out"]
+    assert main([*command, str(runs_folder() / "sweep")]) != 0
+    assert sorted(cancelled.read_text().split()) == ["77", "78"]
+
+
 def test_parameters_are_read_or_refused():
     found = slurm.parameters("slurm_partition=gpu, timeout_min=10")
     assert found == {**slurm.DEFAULTS, "slurm_partition": "gpu", "timeout_min": 10}
