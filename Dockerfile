@@ -32,5 +32,7 @@ VOLUME /home/cradle
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", \
     "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
-# all interfaces of the container; publish it to 127.0.0.1 only, for the app has no login
-CMD ["streamlit", "run", "app.py", "--server.headless=true", "--server.address=0.0.0.0"]
+# all interfaces of the container; publish it to 127.0.0.1 only, for the app has no login;
+# with the browser's address given, Streamlit asks no outside host for its own at the start
+CMD ["streamlit", "run", "app.py", "--server.headless=true", "--server.address=0.0.0.0", \
+    "--browser.serverAddress=127.0.0.1"]
