@@ -71,12 +71,12 @@ class Space:
         return cls(axes, fit.mean_ @ axes)
 
     def place(self, adata: AnnData) -> FloatArray:
-        """Coordinates of cells, (n_cells, n_dimensions), in ln units."""
+        """Coordinates of cells, (n_cells, n_dimensions), in ln units, float32."""
         sizes = adata.obs["library_size"].to_numpy(np.float64)
-        placed = [
-            self.locate(_expression(block, sizes[rows])) for rows, block in row_blocks(adata.X)
-        ]
-        return np.concatenate(placed)
+        placed = np.empty((adata.n_obs, len(self.centre)), np.float32)
+        for rows, block in row_blocks(adata.X):
+            placed[rows] = self.locate(_expression(block, sizes[rows]))
+        return placed
 
     def locate(self, expression: Any) -> FloatArray:
         """Coordinates of cells of expression ln(1 + 1e4·x/library size), (n_cells, n_genes)."""
@@ -85,20 +85,23 @@ class Space:
 
 @dataclass(frozen=True)
 class Population:
-    """Observed cells in that space, with what is known of each; in the order of their names.
+    """Observed cells in that space, with what is known of each.
 
     Parameters
     ----------
     space
         Where they lie.
     coordinates
-        (n_cells, n_dimensions).
+        (n_cells, n_dimensions), in the order of the file.
+    order
+        Rows of the cells by their names, the order of all that follows, (n_cells,).
     perturbation, split, passing
         Canonical label, split, and whether the cell passes quality control, (n_cells,).
     """
 
     space: Space
     coordinates: FloatArray
+    order: npt.NDArray[np.intp]
     perturbation: npt.NDArray[np.str_]
     split: npt.NDArray[np.str_]
     passing: npt.NDArray[np.bool_]
@@ -115,7 +118,8 @@ class Population:
         space = Space.fitted(adata, train)
         return cls(
             space,
-            space.place(adata)[order],
+            space.place(adata),
+            order,
             obs["perturbation"].astype(str).to_numpy(str),
             split,
             ~obs["qc_fail"].to_numpy(bool),
@@ -129,7 +133,8 @@ class Population:
         rows = np.flatnonzero(chosen & self.passing if passing else chosen)
         rng = np.random.default_rng(zlib.crc32(f"{label}/{split}".encode()))
         rows = rng.permutation(rows)
-        return self.coordinates[(rows if half is None else rows[half::2])[:N_CELLS]]
+        rows = (rows if half is None else rows[half::2])[:N_CELLS]
+        return self.coordinates[self.order[rows]].astype(np.float64)
 
 
 @dataclass
