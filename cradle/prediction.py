@@ -52,14 +52,14 @@ class Predictor:
         In evaluation mode.
     genes, design
         Columns of the counts, columns that tell of the perturbation.
-    library_sizes
-        Training cells: ``artifact`` (0 or 1) and ``library_size`` (counts).
-    thresholds
-        Fitted on training cells; they judge every generated cell.
+    library_sizes, thresholds
+        Of training cells: ``artifact`` (0 or 1) and ``library_size`` (counts); what judges every
+        generated cell.
     default_library_size
         Fixed size at generation, or ``None`` to draw one from the training cells.
-    has_artifact
-        Whether the model has an artifact to switch.
+    has_artifact, interval_factor
+        Whether the model has an artifact to switch; how many times as wide as in the posterior
+        intervals are (:func:`cradle.evaluation.scores.interval_factor`).
     """
 
     model: PerturbationVAE
@@ -69,6 +69,7 @@ class Predictor:
     thresholds: QCThresholds
     default_library_size: float | None
     has_artifact: bool
+    interval_factor: float = 1.0
 
     def generate(
         self,
@@ -153,12 +154,10 @@ class Predictor:
         n_draws, n_cells
             Posterior draws of the global variables, basal states common to all of them.
         interval
-            Mass of the interval. It is the Student interval of a further draw: quantiles of
-            a few dozen draws would hold less than they say. None where the model shares no
-            variable between cells.
+            Mass of the Student interval of a further draw, widened by ``interval_factor``; there
+            is none where cells share no variable.
         """
-        query = [query] if isinstance(query, str) else query
-        labels = [self.design.parse(q) for q in query]
+        labels = [self.design.parse(q) for q in ([query] if isinstance(query, str) else query)]
         if artifact == "on":
             check_artifact(self.has_artifact, self.library_sizes)
         shared = set(self.model.plates.values()) != {Plate.CELL}
@@ -171,6 +170,7 @@ class Predictor:
         if not shared:
             return Effects(tuple(labels), self.genes, per_draw[0])
         mean, margin = per_draw.mean(axis=0), draw_margin(per_draw, interval, axis=0)
+        margin *= self.interval_factor
         return Effects(tuple(labels), self.genes, mean, mean - margin, mean + margin)
 
     @torch.no_grad()
@@ -296,5 +296,5 @@ class Predictor:
         check_genes(adata.var_names, self.genes)
         conditions = self._observed_conditions(adata, rows)
         counts = sp.csr_matrix(adata.X[rows], dtype=np.float32)
-        lifted = self.model.lift(torch.from_numpy(counts.toarray()), conditions.library_size)
-        return lifted, conditions
+        dense = torch.from_numpy(counts.toarray())
+        return self.model.lift(dense, conditions.library_size), conditions

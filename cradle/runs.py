@@ -14,6 +14,7 @@ from cradle.data.dosage import Design, perturbed_genes
 from cradle.data.splits import support_of
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
+from cradle.evaluation.scores import MAX_FACTOR
 from cradle.run_tables import (
     STATISTICS,
     damaged,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 RUN_SCHEMA = 1
 DONE = "DONE"
 WEIGHTS = "weights.safetensors"
+INTERVALS = "intervals.json"
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,18 @@ class Run:
             raise damaged(self.path / "predicted_effects.safetensors", "other genes")
         return effects
 
+    @property
+    def interval_factor(self) -> float:
+        """How many times as wide as in the posterior intervals of effects are, so that they hold
+        what validation cells show; one for runs of versions that did not widen them."""
+        path = self.path / INTERVALS
+        if not path.is_file():
+            return 1.0
+        factor = read_json(path).get("factor")
+        if not isinstance(factor, float | int) or not 1 <= factor <= MAX_FACTOR:
+            raise damaged(path, "a factor that cannot be")
+        return float(factor)
+
     def support(self, label: str) -> str:
         """How far a prediction for ``label`` is backed by cells: see ``support_of``."""
         table = self.perturbations.set_index("perturbation")
@@ -242,7 +256,7 @@ class Run:
         model = network_of(self.spec.network, self._shape(), config, self.path / WEIGHTS)
         return Predictor(
             model.eval(), self.genes, self.design, self.library_sizes, self.thresholds,
-            config.library_size, self.spec.artifact,
+            config.library_size, self.spec.artifact, self.interval_factor,
         )  # fmt: skip
 
     def _shape(self) -> Any:

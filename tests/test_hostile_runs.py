@@ -64,6 +64,21 @@ def test_the_original_is_fine(folder):
     use(folder)
 
 
+@pytest.mark.parametrize("factor", [0.5, -2, 1e9, float("nan"), "3", None, [2]])
+def test_intervals_are_not_widened_by_what_cannot_be(folder, factor):
+    (folder / "intervals.json").write_text(json.dumps({"factor": factor}))
+    refused(folder, "intervals.json")
+
+
+def test_a_run_without_the_factor_has_the_intervals_of_its_posterior(folder):
+    wide = Run.load(folder).predictor().treatment_effects("CEBPA")
+    factor = Run.load(folder).interval_factor
+    (folder / "intervals.json").unlink()
+    narrow = Run.load(folder).predictor().treatment_effects("CEBPA")
+    np.testing.assert_allclose(wide.upper - wide.mean, factor * (narrow.upper - narrow.mean),
+                               rtol=1e-4)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "name", ["weights.safetensors", "moments.safetensors", "config.json", "thresholds.json",
              "genes.csv", "split.csv.gz", "provenance.json"],

@@ -74,6 +74,13 @@ class Effects:
         finite = np.isfinite(self.mean).all(axis=1)
         return tuple(self.perturbations[i] for i in np.flatnonzero(finite))
 
+    def widened(self, factor: float) -> Effects:
+        """With intervals that many times as wide; as it is where there are none."""
+        if self.lower is None or self.upper is None:
+            return self
+        lower = self.mean - factor * (self.mean - self.lower)
+        return replace(self, lower=lower, upper=self.mean + factor * (self.upper - self.mean))
+
     def rows(self, labels: Sequence[str]) -> Effects:
         """Effects of these perturbations, in this order (InputError when one is absent)."""
         index = _positions(labels, self.perturbations, "perturbation")

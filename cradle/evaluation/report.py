@@ -14,10 +14,12 @@ from cradle.evaluation.field import FIELD_SCHEMA
 from cradle.evaluation.field_cells import Population
 from cradle.evaluation.moments import Side, observed_effects
 from cradle.evaluation.quality import Generate, measure
+from cradle.evaluation.scores import LEVEL, interval_factor
 from cradle.evaluation.sections import SPLITS, Scoring
 from cradle.evaluation.storage import load_effects, save_effects
 from cradle.evaluation.truth import truth_of
 from cradle.files import write_frame, write_json
+from cradle.runs import INTERVALS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -122,10 +124,24 @@ def _scoring(run: Run, side: Side) -> Scoring:
     wanted = Scoring(moments, nothing, known).scored("all")
     path = run.path / PREDICTED
     if not path.is_file():
-        asked = [label for label in wanted if run.design.expresses(label)]
-        save_effects(run.predictor().treatment_effects(asked).extended(wanted), path)
+        save_effects(_predicted(run, wanted), path)
     predicted = load_effects(path).rows(wanted)
     return Scoring(moments, predicted, known, side, run.passing_only)
+
+
+def _predicted(run: Run, wanted: list[str]) -> Effects:
+    """Effects of the model, with intervals that hold what validation cells show; the factor of
+    that is stored for predictions to come."""
+    path = run.path / INTERVALS
+    path.unlink(missing_ok=True)  # as the posterior has them
+    asked = [label for label in wanted if run.design.expresses(label)]
+    effects = run.predictor().treatment_effects(asked).extended(wanted)
+    observed = Scoring(run.moments, effects, run.perturbed_genes).observed("val")
+    if effects.lower is None or observed is None:
+        return effects
+    factor = interval_factor(observed, effects)
+    write_json(path, {"factor": factor, "level": LEVEL, "calibrated_on": "val"})
+    return effects.widened(factor)
 
 
 def _generator(predictor: Any, artifact: str) -> Generate:

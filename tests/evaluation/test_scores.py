@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from cradle.evaluation.effects import Effects
-from cradle.evaluation.scores import ceiling, coverage, score, targeted
+from cradle.evaluation.scores import (
+    MAX_FACTOR,
+    ceiling,
+    coverage,
+    interval_factor,
+    score,
+    targeted,
+)
 
 GENES = tuple(f"g{i}" for i in range(60))
 
@@ -149,6 +156,38 @@ def test_coverage_of_exact_intervals_is_their_level():
     found = coverage(observed, predicted)
     assert found["with_sampling_error"] == pytest.approx(0.95, abs=0.01)
     assert found["posterior"] < 0.85
+
+
+def _told(error, claimed, noise=0.4):
+    """Observed effects and predictions that are wrong by ``error`` and claim ``claimed``."""
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=(30, 300))
+    told = truth + rng.normal(0, error, truth.shape)
+    labels, genes = _effects_of(truth).perturbations, _effects_of(truth).genes
+    margin = NormalDist().inv_cdf(0.975) * claimed
+    seen = truth + rng.normal(0, noise, truth.shape)
+    observed = Effects(labels, genes, seen, se=np.full(truth.shape, noise))
+    return observed, Effects(labels, genes, told, told - margin, told + margin), truth
+
+
+def test_intervals_are_widened_until_they_hold_the_effects_and_the_truth():
+    observed, predicted, truth = _told(error=0.9, claimed=0.3)
+    factor = interval_factor(observed, predicted)
+    assert factor == pytest.approx(3, rel=0.05)
+    wide = predicted.widened(factor)
+    assert coverage(observed, wide)["with_sampling_error"] == pytest.approx(0.95, abs=1e-3)
+    assert ((wide.lower <= truth) & (truth <= wide.upper)).mean() == pytest.approx(0.95, abs=0.01)
+    np.testing.assert_allclose(wide.upper - wide.mean, 3 * 0.3 * 1.96, rtol=0.05)
+
+
+def test_intervals_are_never_narrowed_nor_widened_without_end():
+    assert interval_factor(*_told(error=0.3, claimed=0.9)[:2]) == 1.0
+    assert interval_factor(*_told(error=0.9, claimed=1e-9)[:2]) == MAX_FACTOR
+    assert interval_factor(*_told(error=0.9, claimed=0.0)[:2]) == MAX_FACTOR
+    observed, predicted, _ = _told(error=0.9, claimed=0.3)
+    sure = Effects(predicted.perturbations, predicted.genes, predicted.mean)
+    assert interval_factor(observed, sure) == 1.0
+    assert sure.widened(3.0) is sure
 
 
 def test_no_interval_no_coverage(observed):
