@@ -59,7 +59,9 @@ def datasets() -> dict[str, DatasetEntry]:
             title = spec.title if spec.simulated else f"{spec.title} · {spec.modality}"
             listed[name] = DatasetEntry(name, title, source, spec.simulated)
     for name, path in _uploads().items():
-        listed[name] = DatasetEntry(name, safe_label(_upload_title(name)), str(path), False)
+        recorded, simulated = _recorded(str(path))
+        title = st.session_state.get("uploads", {}).get(name, recorded)
+        listed[name] = DatasetEntry(name, safe_label(str(title)), str(path), simulated)
     return dict(sorted(listed.items(), key=lambda item: item[0] != "demo"))
 
 
@@ -99,8 +101,14 @@ def _uploads() -> dict[str, Path]:
     return {name: upload_path(name) for name in names if upload_path(name).is_file()}
 
 
-def _upload_title(name: str) -> str:
-    return str(st.session_state.get("uploads", {}).get(name, "Uploaded file"))
+@st.cache_data(max_entries=256, show_spinner=False)
+def _recorded(path: str) -> tuple[str, bool]:
+    """Name of an uploaded dataset and whether it was simulated, as the file of ours says."""
+    import h5py
+
+    with h5py.File(path) as file:
+        record = file["uns/cradle"]
+        return str(record["name"].asstr()[()]), bool(record["simulated"][()])
 
 
 def all_runs() -> list[RunEntry]:

@@ -51,3 +51,14 @@ def test_the_way_of_reading_is_part_of_the_name(file: bytes) -> None:
     assert plain != whole
     assert accept(file, "own", InputSpec()) == plain
     assert store.cells_of(str(library.upload_path(whole))).n_obs == 30
+
+
+def test_an_upload_says_what_it_is_called_and_whether_it_was_simulated(
+    file: bytes, screen_file, monkeypatch
+) -> None:
+    measured, simulated = accept(file, "own"), accept(screen_file.read_bytes(), "theirs")
+    monkeypatch.setattr(library.st, "session_state", {"uploads": {measured: None, simulated: None}})
+    listed = library.datasets()
+    assert (listed[measured].simulated, listed[simulated].simulated) == (False, True)
+    # a visitor who follows the link has uploaded nothing, and is told the same
+    assert library._recorded(str(library.upload_path(measured))) == ("own", False)
