@@ -28,6 +28,7 @@ from cradle.evaluation.truth import (
     artifact_correlations,
     clean_pass_rates,
     effect_correlations,
+    interval_coverages,
 )
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ def _truth(
     trained, scored = scoring.scored("train"), scoring.scored("all")
     held_out = [label for label in scoring.scored("test") if label not in set(trained)]
     found = effect_correlations(truth, scoring.predicted, trained, held_out)
+    found |= interval_coverages(truth, scoring.predicted, trained, held_out)
     found["interacting_pairs"] = sorted(truth.interacting)
     if cells is not None:
         by_split = {

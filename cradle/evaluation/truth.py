@@ -84,14 +84,20 @@ def effect_correlations(
     ones without interaction. `effect_correlation_heldout_interacting`: the others, which no
     model can know. None where there is no such perturbation.
     """
-    groups = {
-        "seen": set(trained),
-        "heldout": set(held_out) - truth.interacting,
-        "heldout_interacting": set(held_out) & truth.interacting,
-    }
     return {
         f"effect_correlation_{name}": _correlation(truth.effects, predicted, labels)
-        for name, labels in groups.items()
+        for name, labels in _groups(truth, trained, held_out).items()
+    }
+
+
+def interval_coverages(
+    truth: Truth, predicted: Effects, trained: Collection[str], held_out: Collection[str]
+) -> JSON:
+    """Share of true effects inside the predicted intervals, of the groups of
+    :func:`effect_correlations`; None where there are no intervals or perturbations."""
+    return {
+        f"interval_coverage_{name}": _covered(truth.effects, predicted, labels)
+        for name, labels in _groups(truth, trained, held_out).items()
     }
 
 
@@ -136,6 +142,24 @@ def _change(cells: AnnData) -> npt.NDArray[np.float64]:
     expression = log2_expression(cells.X, cells.obs["library_size"].to_numpy(np.float64))
     on = (cells.obs["artifact"] == "on").to_numpy()
     return np.asarray(expression[on].mean(axis=0) - expression[~on].mean(axis=0)).ravel()
+
+
+def _groups(
+    truth: Truth, trained: Collection[str], held_out: Collection[str]
+) -> dict[str, set[str]]:
+    return {
+        "seen": set(trained),
+        "heldout": set(held_out) - truth.interacting,
+        "heldout_interacting": set(held_out) & truth.interacting,
+    }
+
+
+def _covered(true: Effects, predicted: Effects, labels: Collection[str]) -> float | None:
+    rows = [label for label in true.perturbations if label in labels]
+    known, told = matched(true.rows(rows), predicted)
+    if told.lower is None or told.upper is None or not known.perturbations:
+        return None
+    return float(((told.lower <= known.mean) & (known.mean <= told.upper)).mean())
 
 
 def _correlation(true: Effects, predicted: Effects, labels: Collection[str]) -> float | None:

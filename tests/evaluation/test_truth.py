@@ -16,6 +16,7 @@ from cradle.evaluation.truth import (
     artifact_correlations,
     clean_pass_rates,
     effect_correlations,
+    interval_coverages,
     truth_of,
     twin_change,
 )
@@ -60,6 +61,17 @@ def test_the_truth_correlates_fully_and_groups_are_kept_apart(screen):
         effect_correlations(truth, told, singles, plain)["effect_correlation_heldout_interacting"]
         is None
     )
+
+
+def test_intervals_are_held_against_the_true_effects(screen):
+    truth = truth_of(screen)
+    labels, mean = truth.effects.perturbations, truth.effects.mean
+    reach = np.where(np.arange(mean.shape[1]) % 4 == 0, 0.1, 0.3)  # of every fourth gene too short
+    told = replace(truth.effects, mean=mean + 0.2, lower=mean + 0.2 - reach, upper=mean + 0.2)
+    found = interval_coverages(truth, told, [x for x in labels if "+" not in x], [])
+    assert found["interval_coverage_seen"] == pytest.approx(1 - (reach == 0.1).mean())
+    assert found["interval_coverage_heldout"] is None
+    assert interval_coverages(truth, truth.effects, labels, [])["interval_coverage_seen"] is None
 
 
 def test_rows_that_do_not_apply_are_left_out(screen):
