@@ -13,11 +13,14 @@ def test_scores_show_spread_seeds_and_reference_lines() -> None:
     )
     seeds = pd.DataFrame({"name": ["A", "A", "B"], "value": [0.88, 0.92, 0.8]})
     references = pd.DataFrame(
-        {"name": ["Ceiling", "Additive"], "kind": ["ceiling", "floor"], "mean": [0.97, 0.95]}
-    )
+        {"name": ["Ceiling", "Additive"], "kind": ["ceiling", "floor"], "mean": [0.97, 0.95],
+         "sd": [0.0, 0.03]}
+    )  # fmt: skip
     fig = model_scores(models, seeds, references, title="ATE-ρ", x="ATE-ρ ↑")
     by_name = {trace.name: trace for trace in fig.data}
     assert list(by_name["model ± sd"].error_x.array) == [0.02, 0.0]
+    assert list(by_name["simple rule"].error_x.array) == [0.03]
+    assert not by_name["ceiling"].error_x.visible
     assert list(by_name["one seed"].x) == [0.88, 0.92, 0.8]
     assert sorted(shape.x0 for shape in fig.layout.shapes) == [0.95, 0.97]
     assert len({trace.marker.symbol for trace in fig.data}) == len(fig.data)
