@@ -174,6 +174,10 @@ def test_pairs_are_computed_on_a_click_and_then_kept(demo: Path, open_page: Open
     assert len(following)
     assert (following["support"] == "never measured").all()
     assert "Does the model foresee interactions?" in [text.value for text in again.subheader]
+    assert any("Do not choose experiments" in box.value for box in again.warning)
+    assert "This screen is simulated, so the truth is known" in _words(again)
+    assert set(_table(again, "interacts")["interacts"]) <= {"yes", "no"}
+    assert not {"observed_class", "observed_magnitude"} & set(following)
 
 
 def test_a_rule_that_adds_predicts_no_interactions(further_runs: Path, open_page: Open) -> None:
