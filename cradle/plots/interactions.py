@@ -12,7 +12,7 @@ from cradle.plots.palette import ARTIFACT_OFF, CATEGORIES, GRID, NEUTRAL
 #: One sign for each way to stand against the sum, so that the map can be read without colour.
 SIGNS = {
     "more than the sum": "+", "less than the sum": "−", "something else": "≠",
-    "near the sum": "=", "unclear": "?",
+    "near the sum": "·", "unclear": "?",
 }  # fmt: skip
 _SCALE = "PuOr"
 _DONE = {"observed": "measured", "predicted": "predicted"}

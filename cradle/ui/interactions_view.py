@@ -130,9 +130,9 @@ def headline(table: pd.DataFrame) -> None:
 
 def found(rows: pd.DataFrame, n_pairs: int) -> str:
     """How many measured pairs stand out from the sum, and which."""
+    n = int(rows["observed_standing"].isin(STANDS_OUT).sum())
     parts = [f"Of {n_pairs:,} pairs, {len(rows)} were measured together with both of their single "
-             f"genes. **{int(rows['observed_standing'].isin(STANDS_OUT).sum())} of them stand "
-             "out** from the sum"]  # fmt: skip
+             f"genes. **{n} of them stand{'s' * (n == 1)} out** from the sum"]  # fmt: skip
     named = []
     for kind in STANDS_OUT:
         own = rows[rows["observed_standing"] == kind]
@@ -191,7 +191,7 @@ def overview(table: pd.DataFrame, run: Run) -> None:
         _slim(shown), f"pairs_{run.name}",
         alt=f"Map of {len(shown)} pairs of genes; the table holds their classes and sizes.",
     )  # fmt: skip
-    signs = " · ".join(f"**{sign}** {name}" for name, sign in SIGNS.items())
+    signs = ", ".join(f"**{sign}** {name}" for name, sign in SIGNS.items())
     capped = (
         ""
         if len(ranked) <= MAX_GENES

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from cradle.ui import interactions_tables, interactions_view
 
@@ -54,9 +55,27 @@ def test_pairs_that_stand_out_are_named_beside_the_known_truth():
          "interacts": ["yes", "no", "yes"]}
     )  # fmt: skip
     words = interactions_view.found(rows, 10)
-    assert "**1 of them stand out**" in words
+    assert "**1 of them stands out**" in words
     assert "**more than the sum**: A+B (1.27×)" in words
     assert "The others: 1 near the sum, 1 unclear." in words
     truth = interactions_view.against_truth(rows)
     assert "2 of these pairs truly interact (A+B, B+C)" in truth
     assert "**1 of 2** stand out; of the 1 that truly add up, none." in truth
+
+
+def _choose_singles() -> None:
+    import pandas as pd
+    import streamlit as st
+
+    from cradle.ui.interactions_tables import _with_singles
+
+    rows, words = _with_singles(pd.DataFrame({"alone": [2, 1, 0, 2]}))
+    st.text(f"{len(rows)}{words}")
+
+
+def test_pairs_without_their_singles_are_shown_on_request_only():
+    app = AppTest.from_function(_choose_singles).run()
+    assert app.text[0].value == "2, both of whose genes were measured alone"
+    assert "Also the 2 pairs" in app.toggle[0].label
+    app.toggle[0].set_value(True).run()
+    assert app.text[0].value == "4"
