@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cradle.evaluation.benchmark_tables import shared
+from cradle.evaluation.benchmark_tables import describe, shared
 from cradle.evaluation.field_metrics import FIELD_METRICS
 from cradle.evaluation.metrics import METRICS
 from cradle.evaluation.published import published
@@ -158,7 +158,7 @@ def _heading(metric: str) -> str:
     known = {**METRICS, **FIELD_METRICS, **UNPAIRED_METRICS}.get(metric)
     if known is None:
         return LABELS[metric]
-    return f"{known.label} {'↑' if known.higher_is_better else '↓'}"
+    return known.label + describe(metric).arrow
 
 
 def _value(per_seed: pd.DataFrame | pd.Series[float]) -> str:

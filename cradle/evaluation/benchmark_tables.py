@@ -19,6 +19,7 @@ KEYS = ("dataset", "fold", "model", "train_cells", "seed", "qc_mad", "split", "m
 COLUMNS = (*KEYS, "value")
 SUMMARY = ("model", "train_cells", "kind", "mean", "sd", "n_seeds", "n_folds")
 Kind = Literal["model", "floor", "ceiling", "replicate", "observed", "other"]
+_SAME = 1e-6
 #: Rows that stand among the models and are none.
 _REFERENCES: dict[str, Kind] = {
     "ceiling": "ceiling", "replicate": "replicate", "observed": "observed",
@@ -63,12 +64,18 @@ def describe(metric: str) -> Described:
     if (found := re.fullmatch(r"qcpr_([\d.]+)", metric)) is not None:
         base = METRICS["qcpr"]
         label = f"{base.label} at {found[1]} MAD"
-        return Described(label, True, base.unit, base.explanation)
+        return Described(label, base.higher_is_better, base.unit, base.explanation)
     criterion = metric.removeprefix("wasserstein_")
     if criterion != metric:
         words = METRICS["wasserstein"].explanation
         return Described(f"QC distance, {criterion.replace('_', ' ')}", False, "MADs", words)
     return Described(metric.replace("_", " "), None, "")
+
+
+def undefined(metric: str) -> str:
+    """Why a known metric may have no value; empty for the others."""
+    known = METRICS.get("qcpr" if metric.startswith("qcpr") else metric)
+    return known.undefined if known is not None else ""
 
 
 def order(metrics: set[str]) -> list[str]:
@@ -178,6 +185,13 @@ def seed_values(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     chosen = shared(table, metric)
     means = chosen.groupby(["model", "train_cells", "seed"])["value"].mean()
     return pd.DataFrame(means.reset_index())
+
+
+def own_screens(table: pd.DataFrame) -> bool:
+    """Whether each seed is a screen of its own: then also rules without training differ."""
+    rules = table[table["metric"].isin(EFFECT_METRICS) & table["model"].isin(BASELINES)]
+    values = rules.groupby([key for key in KEYS if key != "seed"])["value"]
+    return bool((values.max() - values.min() > _SAME).any())
 
 
 def pooled_spread(first: float, second: float) -> float:

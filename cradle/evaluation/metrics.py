@@ -72,6 +72,7 @@ def sum_of_squares(values: FloatArray) -> float:
 class Metric:
     """One score: how it is called, which way it points, and what it means in plain words.
 
+    `higher_is_better` is None where neither end is best.
     `of` says what it compares: effect matrices, function(observed, predicted, keep), or cells;
     for the metrics of the field, mean profiles or whole distributions.
     `undefined` is the reason given where the function returns NaN.
@@ -79,7 +80,7 @@ class Metric:
 
     name: str
     label: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     range: tuple[float, float]
     unit: str
     of: Literal["effects", "cells", "means", "distributions"]
@@ -133,7 +134,7 @@ _ROWS = (
         _NO_EFFECT, partial(sign_accuracy, top=50),
     ),
     Metric(
-        "qcpr", "QC pass rate", True, (0.0, 1.0), "share of cells", "cells",
+        "qcpr", "QC pass rate", None, (0.0, 1.0), "share of cells", "cells",
         "Share of generated cells, artifact off, that pass every criterion that can be judged on "
         "generated cells, at the thresholds of the training cells. More than the rate of truly "
         "clean cells is not better: read it beside the distances.",

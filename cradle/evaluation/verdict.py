@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,28 @@ Name = Callable[[pd.Series], str]
 OWN = "cradle_vae"
 
 
-def verdict(summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name) -> list[str]:
+class Gap(NamedTuple):
+    """How far one row is ahead of another (negative: behind), and how far to trust that.
+
+    ``spread`` is that of the paired differences over the ``n`` seeds that both have, of which
+    ``better`` speak for the first; without two such seeds (``n`` = 0) it is pooled, and NaN where
+    a row has a single seed.
+    """
+
+    size: float
+    spread: float
+    better: int
+    n: int
+
+    @property
+    def sign(self) -> int:
+        """1 ahead, −1 behind, 0 within the spread."""
+        return 0 if abs(self.size) <= self.spread else int(np.sign(self.size))
+
+
+def verdict(
+    summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name, unit: str = "seed"
+) -> list[str]:
     """Sentences about one metric.
 
     Parameters
@@ -27,36 +49,60 @@ def verdict(summary: pd.DataFrame, seeds: pd.DataFrame, metric: str, name: Name)
         Its metric.
     name
         Words for a row of the summary.
+    unit
+        What a seed is, such as a simulated screen of its own.
 
     Returns
     -------
-    The models among themselves; the best of them against the additive baseline and the other
-    simple rules. Empty where the metric has no better end or no model has a value; no order
-    where the models share no seed.
+    The models among themselves; the best of them and CRADLE-VAE against the additive baseline and
+    a simple rule that is better still. Of a pass rate, the model nearest to clean cells. Empty
+    where the metric has no better end or no model has a value; no order where the models share
+    no seed.
     """
     about = describe(metric)
     ranked = summary[summary["mean"].notna()]
     models, rules = ranked[ranked["kind"] == "model"], ranked[ranked["kind"] == "floor"]
-    if about.higher_is_better is None or models.empty:
+    if models.empty:
         return []
-    best = models.iloc[0]
+    if metric.startswith("qcpr"):
+        clean = ranked[ranked["model"] == "clean cells"]
+        return _pass_rate(models, clean, seeds, name, unit)
+    if about.higher_is_better is None:
+        return []
     if not _same_seeds(models, seeds):
         return ["The models were run on different seeds, none of which all share, so their "
                 "scores cannot be put in order here."]  # fmt: skip
+    sign = 1 if about.higher_is_better else -1
+    best, own = models.iloc[0], models[models["model"] == OWN].head(1)
     said = [
         f"**{name(best)}** has the best {about.label} of {len(models)} trained models: "
-        f"{_value(best)}."
+        f"{_value(best, unit)}."
         if len(models) > 1
-        else f"**{name(best)}** is the only trained model here: {about.label} {_value(best)}."
+        else f"**{name(best)}** is the only trained model here: {about.label} {_value(best, unit)}."
     ]
     if len(models) > 1:
-        said.append(_against_next(best, models.iloc[1], seeds, name))
-        said.append(_own(models, name))
-    sign = 1 if about.higher_is_better else -1
-    said += [_against_rules(best, rules, sign, name)] if not rules.empty else []
-    if metric.startswith("qcpr"):
-        said.append(_of_clean_cells(ranked, best, name))
+        second = models.iloc[1]
+        said.append(_against_next(best, second, gap(best, second, seeds, sign), name, unit))
+        said.append(_own(models, name, unit))
+    for rule in _rules_to_name(best, rules, seeds, sign):
+        words = _against_rule(best, rule, gap(best, rule, seeds, sign), name, unit)
+        if not own.empty and own.index[0] != best.name:
+            mine = own.iloc[0]
+            words += " " + _own_against_rule(name(mine), gap(mine, rule, seeds, sign))
+        said.append(words)
     return [sentence for sentence in said if sentence]
+
+
+def gap(first: pd.Series, second: pd.Series, seeds: pd.DataFrame, sign: int) -> Gap:
+    """The difference of two rows, seed by seed where both have them; ``sign`` of a better one."""
+    a, b = (seeds[(seeds["model"] == row["model"]) & (seeds["train_cells"] == row["train_cells"])]
+            .set_index("seed")["value"] for row in (first, second))  # fmt: skip
+    differences = sign * (a - b).dropna()
+    if len(differences) > 1:
+        return Gap(float(differences.mean()), float(differences.std()),
+                   int((differences > 0).sum()), len(differences))  # fmt: skip
+    size = sign * (first["mean"] - second["mean"])
+    return Gap(float(size), pooled_spread(first["sd"], second["sd"]), 0, 0)
 
 
 def _same_seeds(models: pd.DataFrame, seeds: pd.DataFrame) -> bool:
@@ -65,81 +111,97 @@ def _same_seeds(models: pd.DataFrame, seeds: pd.DataFrame) -> bool:
     return found.nunique() < 2
 
 
-def _against_next(best: pd.Series, second: pd.Series, seeds: pd.DataFrame, name: Name) -> str:
-    gap = abs(best["mean"] - second["mean"])
-    words = f"{name(second)} is next, {_number(gap)} behind ({_value(second)})."
-    spread = pooled_spread(best["sd"], second["sd"])
-    if np.isnan(spread):
-        return f"{words} With a single seed there is no spread to judge this difference by."
-    if gap > spread:
-        words += f" The difference **exceeds** the pooled seed spread of {_number(spread)}"
+def _against_next(best: pd.Series, second: pd.Series, found: Gap, name: Name, unit: str) -> str:
+    words = f"{name(second)} is next: {_value(second, unit)}, {_number(abs(found.size))} behind."
+    if np.isnan(found.spread):
+        return f"{words} With a single {unit} there is no spread to judge this difference by."
+    short = unit.rsplit(maxsplit=1)[-1]
+    if found.n:
+        words += (f" Compared {short} by {short}, {name(best)} is better in {found.better} of "
+                  f"{found.n}, by {_size(found)} on average")  # fmt: skip
     else:
-        words += (f" The difference is **within** the pooled seed spread of {_number(spread)}: "
-                  "no model is ahead")  # fmt: skip
-    a, b = (seeds[(seeds["model"] == row["model"]) & (seeds["train_cells"] == row["train_cells"])]
-            .set_index("seed")["value"] for row in (best, second))  # fmt: skip
-    both = a.index.intersection(b.index)
-    if len(both) > 1:
-        sign = np.sign(best["mean"] - second["mean"])
-        ahead = int((sign * (a[both] - b[both]) > 0).sum())
-        words += f"; it is ahead in {ahead} of {len(both)} seeds"
-    return words + "."
+        words += f" The pooled spread over {short}s is {_number(found.spread)}"
+    return words + (": the difference **exceeds** its spread." if found.sign else
+                    ": the difference is **within** its spread, so neither is ahead.")  # fmt: skip
 
 
-def _own(models: pd.DataFrame, name: Name) -> str:
+def _own(models: pd.DataFrame, name: Name, unit: str) -> str:
     """Where CRADLE-VAE stands, if it is neither the best model nor the next."""
     place = models["model"].tolist().index(OWN) if OWN in set(models["model"]) else 0
     if place < 2:
         return ""
     row = models.iloc[place]
-    return f"{name(row)} is number {place + 1} of {len(models)}: {_value(row)}."
+    behind = _number(abs(row["mean"] - models.iloc[0]["mean"]))
+    return (f"{name(row)} is number {place + 1} of {len(models)}: {_value(row, unit)}, "
+            f"{behind} behind the best.")  # fmt: skip
 
 
-def _against_rules(best: pd.Series, rules: pd.DataFrame, sign: int, name: Name) -> str:
-    """The summary is sorted, so the first rule is the strongest; additive is always named."""
-    additive = rules[rules["model"] == "additive"]
-    rule = additive.iloc[0] if not additive.empty else rules.iloc[0]
-    first = _one_rule(best, rule, sign, name)
-    strongest = rules.iloc[0]
-    if strongest["model"] == rule["model"] or _ahead(best, strongest, sign) >= 0:
-        return first
-    return f"{first} {_one_rule(best, strongest, sign, name)}"
+def _rules_to_name(
+    best: pd.Series, rules: pd.DataFrame, seeds: pd.DataFrame, sign: int
+) -> list[pd.Series]:
+    """The additive rule, and the strongest one (the first) unless the best model is ahead of it."""
+    if rules.empty:
+        return []
+    additive, strongest = rules[rules["model"] == "additive"], rules.iloc[0]
+    named = [strongest if additive.empty else additive.iloc[0]]
+    if (strongest["model"] != named[0]["model"]
+            and strongest["mean"] != named[0]["mean"]
+            and gap(best, strongest, seeds, sign).sign < 0):  # fmt: skip
+        named.append(strongest)
+    return named
 
 
-def _one_rule(best: pd.Series, rule: pd.Series, sign: int, name: Name) -> str:
-    gap, ahead = abs(best["mean"] - rule["mean"]), _ahead(best, rule, sign)
-    what = f"the simple rule “{name(rule)}”, which needs no training"
-    if ahead == 0:
-        return (f"It is **on a par with** {what} ({_value(rule)}): they differ by {_number(gap)}, "
-                "within the seed spread.")  # fmt: skip
-    if ahead > 0:
-        return f"It is ahead of {what} ({_value(rule)}), by {_number(gap)}."
-    return f"**It loses to** {what}: {_value(rule)}, better by {_number(gap)}."
+def _against_rule(best: pd.Series, rule: pd.Series, found: Gap, name: Name, unit: str) -> str:
+    what = (f"the simple rule “{name(rule)}”, which needs no training and has "
+            f"{_value(rule, unit)}")  # fmt: skip
+    if found.sign == 0:
+        return (f"{name(best)} is **on a par with** {what}: their difference of {_size(found)} is "
+                "within its spread.")  # fmt: skip
+    how = f"{name(best)} is ahead of" if found.sign > 0 else f"**{name(best)} loses to**"
+    return f"{how} {what}, by {_size(found)}."
 
 
-def _ahead(best: pd.Series, rule: pd.Series, sign: int) -> int:
-    """1 ahead, −1 behind, 0 within the pooled seed spread; ``sign`` of a better difference."""
-    gap = best["mean"] - rule["mean"]
-    spread = pooled_spread(np.nan_to_num(best["sd"]), np.nan_to_num(rule["sd"]))
-    if abs(gap) <= spread:
-        return 0
-    return int(np.sign(gap)) * sign
+def _own_against_rule(name: str, found: Gap) -> str:
+    if found.sign == 0:
+        return f"{name} is on a par with that rule: they differ by {_size(found)}."
+    return f"{name} {'is ahead of' if found.sign > 0 else 'loses to'} that rule by {_size(found)}."
 
 
-def _of_clean_cells(ranked: pd.DataFrame, best: pd.Series, name: Name) -> str:
-    words = "More is not better without limit: a model that is too smooth passes more often than "
-    words += "real cells do, so read it beside the QC distance."
-    clean = ranked.loc[ranked["model"] == "clean cells", "mean"]
-    if not clean.empty:
-        words += f" Truly clean cells of this simulation pass at {_number(clean.iloc[0])}"
-        words += ", less often than the best model." if clean.iloc[0] < best["mean"] else "."
-    return words
+def _size(found: Gap) -> str:
+    return _number(abs(found.size)) + (f" ± {_number(found.spread)}" if found.n else "")
 
 
-def _value(row: pd.Series) -> str:
+def _pass_rate(
+    models: pd.DataFrame, clean: pd.DataFrame, seeds: pd.DataFrame, name: Name, unit: str
+) -> list[str]:
+    """No model is best: the one nearest to truly clean cells, where they are known."""
+    words = ("More is not better without limit: a model that is too smooth passes more often than "
+             "real cells do, so read it beside the QC distance.")  # fmt: skip
+    if clean.empty:
+        return [f"{words} Which cells are truly clean is not known here, so no model is put first."]
+    target = float(clean["mean"].iloc[0])
+    nearest = models.iloc[int((models["mean"] - target).abs().argmin())]
+    among = f" of {len(models)} trained models" if len(models) > 1 else ""
+    said = [f"Truly clean cells of this simulation pass at {_number(target)}. "
+            f"**{name(nearest)}** is nearest{among}: {_value(nearest, unit)}, "
+            f"{_off(nearest, target)}."]  # fmt: skip
+    own = models[models["model"] == OWN].head(1)
+    if not own.empty and own.index[0] != nearest.name:
+        mine, found = own.iloc[0], gap(nearest, own.iloc[0], seeds, 1)
+        said.append(f"{name(mine)}: {_value(mine, unit)}, {_off(mine, target)}. The two differ by "
+                    f"{_size(found)}{'' if found.sign else ', within the spread'}.")  # fmt: skip
+    return [*said, words]
+
+
+def _off(row: pd.Series, target: float) -> str:
+    way = "above" if row["mean"] > target else "below"
+    return f"{_number(abs(row['mean'] - target))} {way} them"
+
+
+def _value(row: pd.Series, unit: str) -> str:
     n = int(row["n_seeds"])
     spread = "" if np.isnan(row["sd"]) else f" ± {_number(row['sd'])}"
-    return f"{_number(row['mean'])}{spread} ({n} seed{'s' * (n > 1)})"
+    return f"{_number(row['mean'])}{spread} ({n} {unit}{'s' * (n > 1)})"
 
 
 def _number(value: float) -> str:

@@ -12,6 +12,7 @@ REFERENCES = {
     "ceiling": Style("ceiling", THRESHOLD, "triangle-left-open", "solid"),
     "replicate": Style("observed", OBSERVED.color, "circle-open", "dot"),
 }
+_DRAWN = 1e-9  # no bar of a spread that is zero but for rounding
 _SAME = {"observed": "replicate"}
 
 
@@ -28,7 +29,8 @@ def model_scores(
     seeds
         Columns ``name`` and ``value``, one row per model and seed.
     references
-        Columns ``name``, ``kind`` (floor, ceiling, replicate, observed) and ``mean``.
+        Columns ``name``, ``kind`` (floor, ceiling, replicate, observed), ``mean`` and ``sd``;
+        they vary where each seed is a screen of its own.
     title, x
         Figure and axis titles.
     ascending
@@ -58,6 +60,8 @@ def model_scores(
             x=rows["mean"], y=rows["name"], mode="markers", name=style.label,
             marker={"color": style.color, "symbol": style.symbol, "size": 10,
                     "line": {"width": 2}},
+            error_x={"type": "data", "array": rows["sd"].fillna(0.0), "thickness": 1.2,
+                     "color": style.color, "visible": bool((rows["sd"] > _DRAWN).any())},
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )  # fmt: skip
         for value in rows["mean"]:

@@ -1,18 +1,21 @@
 """Genetic interactions: all pairs of genes at once, and predicted against observed."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from cradle.plots.layout import finish
-from cradle.plots.palette import ARTIFACT_OFF, CATEGORIES, NEUTRAL
+from cradle.plots.palette import ARTIFACT_OFF, CATEGORIES, GRID, NEUTRAL
 
-#: One sign per class, so that the map can be read without colour.
+#: One sign for each way to stand against the sum, so that the map can be read without colour.
 SIGNS = {
-    "additive": "=", "synergy": "+", "suppression": "−", "neomorphic": "n", "redundant": "r",
-    "undetermined": "?",
+    "more than the sum": "+", "less than the sum": "−", "something else": "≠",
+    "near the sum": "·", "unclear": "?",
 }  # fmt: skip
 _SCALE = "PuOr"
+_DONE = {"observed": "measured", "predicted": "predicted"}
 _REACH = 1.0  # multiples of the sum on either side of 1 that the colours span
 
 
@@ -22,8 +25,9 @@ def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
     Parameters
     ----------
     table
-        Columns ``first``, ``second`` (``first`` before ``second`` in the alphabet),
-        ``predicted_scale``, ``predicted_class``, ``observed_scale`` and ``observed_class``.
+        Columns ``first``, ``second`` (``first`` before ``second`` in the alphabet), and for
+        ``observed`` and ``predicted`` the columns ``*_scale``, ``*_standing`` (a key of
+        ``SIGNS``; absent where there is nothing to show) and ``*_kind``.
     title
         Figure title.
     """
@@ -33,28 +37,30 @@ def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
     signs = np.full(values.shape, "", dtype=object)
     hover = np.full(values.shape, "", dtype=object)
     for side, transposed in (("observed", False), ("predicted", True)):
-        for first, second, scale, kind in zip(
-            table["first"], table["second"], table[f"{side}_scale"], table[f"{side}_class"],
-            strict=True,
-        ):  # fmt: skip
-            if not isinstance(kind, str):
-                continue
+        names = ("first", "second", f"{side}_scale", f"{side}_standing", f"{side}_kind")
+        for first, second, scale, stands, kind in table[list(names)].itertuples(index=False):
             at = (place[first], place[second])
             at = at[::-1] if transposed else at
-            values[at], signs[at] = scale, SIGNS[kind]
+            hover[at] = f"{first} + {second}<br>not {_DONE[side]}"
+            if not isinstance(stands, str):
+                continue
+            values[at], signs[at] = scale, SIGNS[stands]
             amount = f"{scale:.2f} × the sum" if np.isfinite(scale) else "too few genes respond"
-            hover[at] = f"{first} + {second}<br>{side}: {kind}, {amount}"
+            hover[at] = f"{first} + {second}<br>{side}: {amount}, {stands}<br>class: {kind}"
+    look: dict[str, Any] = {
+        "x": genes, "y": genes, "text": signs, "customdata": hover, "texttemplate": "%{text}",
+        "xgap": 1, "ygap": 1, "hovertemplate": "%{customdata}<extra></extra>",
+        "hoverongaps": False, "textfont": {"size": 14, "weight": "bold"},
+    }  # fmt: skip
+    # white means the sum, so what is not known needs a colour of its own
+    unknown = np.where(np.isnan(values) & (hover != ""), 0.0, np.nan)
     fig = go.Figure(
-        go.Heatmap(
-            z=values, x=genes, y=genes, text=signs, customdata=hover, texttemplate="%{text}",
-            colorscale=_SCALE, zmid=1.0, zmin=1 - _REACH, zmax=1 + _REACH, xgap=1, ygap=1,
-            hovertemplate="%{customdata}<extra></extra>", hoverongaps=False,
-            textfont={"size": 10},
-            colorbar={"thickness": 8, "tickvals": [0, 1, 2], "ticktext": ["0×", "1×", "2×"],
-                      "xpad": 4},
-        )
+        [go.Heatmap(z=unknown, colorscale=[[0, GRID], [1, GRID]], showscale=False, **look),
+         go.Heatmap(z=values, colorscale=_SCALE, zmid=1.0, zmin=1 - _REACH, zmax=1 + _REACH,
+                    colorbar={"thickness": 8, "tickvals": [0, 1, 2],
+                              "ticktext": ["0×", "1×", "2×"], "xpad": 4}, **look)]
     )  # fmt: skip
-    finish(fig, title=title, height=180 + 17 * max(len(genes), 12))
+    finish(fig, title=title, height=180 + 19 * max(len(genes), 12))
     fig.update_xaxes(showgrid=False, tickangle=-90, dtick=1, tickfont={"size": 9})
     fig.update_yaxes(showgrid=False, autorange="reversed", dtick=1, tickfont={"size": 10})
     return fig
@@ -67,7 +73,7 @@ def predicted_interactions(table: pd.DataFrame, *, title: str) -> go.Figure:
     ----------
     table
         One row a pair: ``pair``, ``support``, and for ``observed`` and ``predicted`` the columns
-        ``*_scale``, ``*_scale_low``, ``*_scale_high`` and ``*_class``.
+        ``*_scale``, ``*_scale_low``, ``*_scale_high`` and ``*_standing``.
     title
         Figure title.
     """
@@ -78,7 +84,7 @@ def predicted_interactions(table: pd.DataFrame, *, title: str) -> go.Figure:
         name, color, symbol = looks.get(str(support), (str(support), CATEGORIES[3], "x"))
         fig.add_scatter(
             x=rows["observed_scale"], y=rows["predicted_scale"], mode="markers", name=name,
-            text=rows["pair"], customdata=rows[["observed_class", "predicted_class"]],
+            text=rows["pair"], customdata=rows[["observed_standing", "predicted_standing"]],
             error_x=_bars(rows, "observed", color), error_y=_bars(rows, "predicted", color),
             marker={"color": color, "symbol": symbol, "size": 10, "line": {"width": 2}},
             hovertemplate="%{text}<br>observed %{x:.2f}: %{customdata[0]}<br>"

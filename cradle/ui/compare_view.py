@@ -2,154 +2,87 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from cradle.errors import InputError
 from cradle.evaluation.benchmark_tables import (
     describe,
-    kind_of,
     left_out,
-    order,
-    read_benchmark,
     seed_values,
     summarise,
+    undefined,
 )
 from cradle.evaluation.verdict import verdict
+from cradle.models.registry import MODELS
 from cradle.plots.comparison import model_scores
-from cradle.ui.errors import problem
-from cradle.ui.figures import figure_with_table, plotted, slug, table_twin
+from cradle.ui.compare_filters import View
+from cradle.ui.figures import figure_with_table, plotted, table_twin
 from cradle.ui.labels import GLOSSARY, safe_label
-from cradle.ui.navigation import ROOT
 from cradle.ui.score_tables import NOTHING, row_name, score_table, wide_table
 from cradle.ui.sidebar import Choices
 
-SHIPPED = ROOT / "assets" / "benchmarks"
-SPLITS = {"test": "test (held out)", "val": "val", "train": "train", "all": "all cells"}
-TRAINED = {"all": "all cells", "passing": "QC-passing cells only"}
-_SIMULATED = ("simulated", "semi_synthetic")
-_OF_THE_FIT = ("seconds", "peak_mb")
 
-
-class View(NamedTuple):
-    """Which rows of a benchmark the page shows."""
-
-    title: str
-    table: pd.DataFrame
-    dataset: str
-    metric: str
-    mad: float
-    split: str
-
-    @property
-    def words(self) -> str:
-        """What every number of the page is of."""
-        return (f"dataset {safe_label(self.dataset)}, split {SPLITS.get(self.split, self.split)}, "
-                f"trained and evaluated at k = {self.mad:g} MAD")  # fmt: skip
-
-    @property
-    def slug(self) -> str:
-        """Part of file names."""
-        return slug(f"{self.dataset}_{self.metric}_{self.split}_{self.mad:g}")
-
-
-def ask(choices: Choices) -> View:
-    """The filters of the page."""
-    tables = _tables()
-    if not tables:
-        raise InputError(
-            "There is no benchmark to show.",
-            "neither a shipped table nor one in the folder of runs.",
-            f"Make one: python -m cradle benchmark {choices.dataset.name} "
-            "--models cradle_vae,additive --seeds 0,1,2 --out runs/benchmark",
-        )
-    first, second, third = st.columns([2, 2, 1])
-    titles = list(tables)
-    wanted = "simulated" if choices.dataset.simulated else choices.dataset.name
-    start = next((i for i, title in enumerate(titles) if title == wanted), 0)
-    title = first.selectbox("Benchmark", titles, index=start, key="benchmark", bind="query-params",
-                            format_func=safe_label,
-                            help="Shipped results, and tables of `python -m cradle benchmark` in "
-                            "the folder of runs.")  # fmt: skip
-    table = tables[str(title)]
-    present = set(table.loc[table["model"].isin(_models(table)), "metric"])
-    metrics = order(present)
-    metric = second.selectbox(
-        "Score",
-        metrics,
-        key="metric",
-        bind="query-params",
-        format_func=_named,
-        help="↑ higher is better, ↓ lower is better.",
-    )
-    table = table[table["metric"].eq(metric).groupby(table["qc_mad"]).transform("any")]
-    mads = sorted(table["qc_mad"].unique())
-    mad = third.selectbox("Threshold k (MAD)", mads, key="bench_mad", bind="query-params",
-                          index=mads.index(choices.mad) if choices.mad in mads else 0,
-                          format_func="{:g}".format, help=GLOSSARY["mad"])  # fmt: skip
-    fourth, fifth = st.columns([2, 3])
-    table = table[table["qc_mad"] == mad]
-    having = table.loc[(table["metric"] == metric) & table["model"].isin(_models(table)), "split"]
-    splits = [s for s in SPLITS if s in set(having)] or sorted(set(having))
-    split = fourth.selectbox(
-        "Split",
-        splits,
-        key="bench_split",
-        bind="query-params",
-        format_func=lambda s: SPLITS.get(s, s),
-        help=GLOSSARY["split"],
-    )
-    trained = [t for t in TRAINED if t in set(table["train_cells"])]
-    chosen = fifth.segmented_control(
-        "Trained on", trained, selection_mode="multi", default=trained, key="trained_on",
-        format_func=TRAINED.__getitem__, bind="query-params",
-        help="Filtering, what one would do instead: the same model trained on QC-passing cells "
-        "only.",
-    )  # fmt: skip
-    # Time and memory are of the whole fit, whatever the split.
-    of_split = (table["split"] == split) | table["metric"].isin(_OF_THE_FIT)
-    kept = table[of_split & table["train_cells"].isin(chosen or trained)]
-    dataset = str(kept["dataset"].iloc[0]) if len(kept) else str(title)
-    return View(str(title), kept, dataset, str(metric), float(mad), str(split))
+def context(view: View, choices: Choices) -> None:
+    """What the page is of: the benchmark that is shown, not the dataset of the sidebar."""
+    # the figures too speak of the benchmark's cells
+    st.session_state["simulated"] = view.simulated
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if view.simulated:
+            st.badge("simulated", icon=":material/science:", color="violet",
+                     help="No cell of this benchmark was measured as it is; its true effects are "
+                     "known.")  # fmt: skip
+        st.caption(f"Benchmark {safe_label(view.title)} · trained and judged at k = {view.mad:g} "
+                   "MAD", width="content")  # fmt: skip
+    if choices.mad != view.mad:
+        st.caption(f"The threshold of the sidebar (k = {choices.mad:g}) changes nothing here: a "
+                   "benchmark holds scores of models that were trained and judged at thresholds "
+                   "of its own.")  # fmt: skip
 
 
 def words(view: View) -> None:
     """Who wins, and whether the seeds allow to say so."""
-    if view.dataset in _SIMULATED:
-        st.badge("simulated", icon=":material/science:", color="violet")
-    said = verdict(
-        summarise(view.table, view.metric),
-        seed_values(view.table, view.metric),
-        view.metric,
-        row_name,
-    )
+    about, summary = describe(view.metric), summarise(view.table, view.metric)
+    said = verdict(summary, seed_values(view.table, view.metric), view.metric, row_name, view.unit)
     for sentence in said:
         st.markdown(sentence)
-    if said and (more := left_out(view.table, view.metric)):
+    if said:
+        _spreads(view, summary)
+    elif _models(summary).empty:
+        st.info(f"No trained model has a {about.label} here, so there is nothing to draw: "
+                f"{undefined(view.metric) or NOTHING}.")  # fmt: skip
+    else:
+        st.info(f"{about.label}: neither more nor less of it is better, so nobody wins here.")
+    if about.explanation:
+        st.caption(f"{about.label}: {about.explanation}")
+
+
+def _spreads(view: View, summary: pd.DataFrame) -> None:
+    """What the numbers after ± are, and which seeds they leave out."""
+    if (summary["n_seeds"] > 1).any():
+        own = ("Each seed is a simulated screen of its own, so that rules without training vary "
+               "too. " if view.unit != "seed" else "")  # fmt: skip
+        short = view.unit.rsplit(maxsplit=1)[-1]
+        st.caption(f"{own}± after a score: standard deviation over {short}s. ± after a "
+                   f"difference: that of the differences {short} by {short}, which both sides "
+                   "share; a difference smaller than it counts as none.")  # fmt: skip
+    if more := left_out(view.table, view.metric):
         seeds = "; ".join(f"{_label(model)}: {', '.join(map(str, own))}" for model, own in more)
         st.caption("Over the seeds that every model here was run with. Left out, as another seed "
                    f"may be another screen: {seeds}.")  # fmt: skip
-    if not said:
-        st.info(f"{describe(view.metric).label}: neither more nor less of it is better, so nobody "
-                "wins here.")  # fmt: skip
-    if describe(view.metric).explanation:
-        st.caption(f"{describe(view.metric).label}: {describe(view.metric).explanation}")
 
 
 def figure(view: View) -> None:
     """The chosen score of every model, with its spread, between floor and ceiling."""
     summary = summarise(view.table, view.metric)
-    models = summary[(summary["kind"] == "model") & summary["mean"].notna()]
+    models = _models(summary)
+    if models.empty:
+        return
     references = summary[~summary["kind"].isin(("model", "other")) & summary["mean"].notna()]
     seeds = seed_values(view.table, view.metric)
     seeds = seeds[seeds["model"].isin(models["model"])]
     about = describe(view.metric)
-    # the figure speaks of the benchmark's cells, not of those chosen in the sidebar
-    st.session_state["simulated"] = view.dataset in _SIMULATED
     figure_with_table(
         plotted(
             model_scores,
@@ -161,13 +94,18 @@ def figure(view: View) -> None:
             ascending=about.higher_is_better is False,
         ),
         view.table[view.table["metric"] == view.metric], f"scores_{view.slug}",
-        alt=f"{about.label} of {len(models)} models with their spread over seeds, {view.words}.",
+        alt=f"{about.label} of {len(models)} models with their spread over {view.unit}s, "
+            f"{view.words}.",
     )  # fmt: skip
     st.caption(
-        f"Of {view.words}. Bars: one standard deviation over seeds; ticks: single seeds; lines: "
-        f"what to compare with. Floor: {GLOSSARY['floor']} "
+        f"Of {view.words}. Bars: one standard deviation over {view.unit}s, also of what the "
+        f"models are compared with where it varies; ticks: single {view.unit}s; lines: what to "
+        f"compare with. Floor: {GLOSSARY['floor']} "
         f"Ceiling: {GLOSSARY['ceiling']} Replicate: {GLOSSARY['replicate']}"
     )
+    variants = [MODELS[name] for name in MODELS if name in set(models["model"])]
+    if short := [f"{spec.label}: {spec.summary}" for spec in variants if "w/o" in spec.label]:
+        st.caption(f"w/o: without. {' '.join(short)}")
 
 
 def one_score(view: View) -> None:
@@ -175,12 +113,15 @@ def one_score(view: View) -> None:
     about = describe(view.metric)
     st.subheader(f"{about.label}, model by model")
     table = score_table(view.table, view.metric, view.dataset, view.mad, view.split)
-    number = st.column_config.NumberColumn
+    number, short = st.column_config.NumberColumn, view.unit.rsplit(maxsplit=1)[-1]
     columns: dict[str, Any] = {
         "model": st.column_config.TextColumn("model", pinned=True),
         "mean": number(f"{about.label}{about.arrow}", format="%.3f"),
-        "sd": number("sd over seeds", format="%.3f"),
-        "n_seeds": number("seeds"), "n_folds": number("folds"), "what": "what it is",
+        "sd": number(f"sd over {short}s", format="%.3f", help="Standard deviation."),
+        "n_seeds": number(f"{short}s"),
+        "n_folds": number("folds", help="Ways to part the cells into training and held out; "
+                          "averaged within each seed."),
+        "what": "what it is",
         "status": st.column_config.TextColumn("note"),
         "published": number("published", format="%.3f",
                             help="As the paper prints it: the full screen, its own split and "
@@ -188,6 +129,8 @@ def one_score(view: View) -> None:
         "published_sd": number("published sd", format="%.3f"),
         "published_source": "published in",
     }  # fmt: skip
+    if table["n_folds"].max() == 1:
+        table = table.drop(columns="n_folds")
     if table["published"].isna().all():
         table = table.drop(columns=["published", "published_sd", "published_source"])
     st.dataframe(table, hide_index=True, placeholder="–", key="one_score",
@@ -212,8 +155,9 @@ def all_scores(view: View) -> None:
         key="all_scores",
         column_config={"model": st.column_config.TextColumn("model", pinned=True)},
     )
-    st.caption(f"Mean ± standard deviation over seeds, of {view.words}. ↑ higher is better, ↓ "
-               "lower. Training time is of the whole fit. A single seed has no ±.")  # fmt: skip
+    st.caption(f"Mean ± standard deviation over {view.unit}s, of {view.words}. ↑ higher is "
+               "better, ↓ lower. Training time is of the whole fit. A single seed has no "
+               "±.")  # fmt: skip
     table_twin(table, f"all_{view.slug}")
 
 
@@ -222,46 +166,9 @@ def _wide_table(table: pd.DataFrame) -> pd.DataFrame:
     return wide_table(table)
 
 
-def _models(table: pd.DataFrame) -> set[str]:
-    return {model for model in table["model"].unique() if kind_of(model) == "model"}
-
-
 def _label(model: str) -> str:
     return row_name(pd.Series({"model": model, "train_cells": "all"}))
 
 
-def _named(metric: str) -> str:
-    about = describe(metric)
-    return safe_label(about.label) + about.arrow
-
-
-def _tables() -> dict[str, pd.DataFrame]:
-    """Readable tables by title: the shipped ones, then those in the folder of runs."""
-    found = {}
-    for path in sorted(SHIPPED.glob("*/table.csv")):
-        if (table := _benchmark(path)) is not None:
-            found[path.parent.name] = table
-    runs = Path(os.environ.get("CRADLE_RUNS_DIR", "runs"))
-    for path in sorted({*runs.glob("table.csv"), *runs.glob("*/table.csv")}):
-        try:
-            table = _read(str(path), path.stat().st_mtime)
-        except InputError as error:
-            problem(error.what, error.found, error.do)
-            continue
-        if len(table):
-            found[f"{path.parent.name} (yours)"] = table
-    return found
-
-
-def _benchmark(path: Path) -> pd.DataFrame | None:
-    """A shipped table; None for one of another form, such as a search for settings."""
-    try:
-        table = _read(str(path), path.stat().st_mtime)
-    except InputError:
-        return None
-    return table if len(table) else None
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _read(path: str, stamp: float) -> pd.DataFrame:
-    return read_benchmark(Path(path))
+def _models(summary: pd.DataFrame) -> pd.DataFrame:
+    return summary[(summary["kind"] == "model") & summary["mean"].notna()]

@@ -25,7 +25,7 @@ def route() -> None:
     warm.start()
 
 
-def show(key: str, body: Body) -> None:
+def show(key: str, body: Body, *, of_dataset: bool = True) -> None:
     """Draw a page: its title, then ``body`` with the choices of the sidebar.
 
     Errors of the body become a box. A page that runs without the router draws the sidebar
@@ -37,6 +37,8 @@ def show(key: str, body: Body) -> None:
         Key of ``PAGES``.
     body
         Reads widgets, calls cradle, draws.
+    of_dataset
+        Whether the page is about the dataset of the sidebar; otherwise it says itself what of.
     """
     _into_the_app()
     st.title(PAGES[key].title)
@@ -45,7 +47,8 @@ def show(key: str, body: Body) -> None:
     with guard():
         choices = st.session_state["choices"] if st.session_state.get("routed") else sidebar.draw()
         if choices is not None:
-            _context(choices)
+            if of_dataset:
+                _context(choices)
             tour.strip(key)
             body(choices)
     if first:

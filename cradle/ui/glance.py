@@ -133,8 +133,8 @@ def in_words(scores: Mapping[str, Any], split: str) -> str:
         f"**{rho}**."
     )
     if rule != "–":
-        better = ", which is no less" if rule >= rho else ""
-        text += f" Adding up the effects of the single genes reaches {rule}{better}"
+        does = "does better" if rule > rho else "does as well" if rule == rho else "reaches less"
+        text += f" Adding up the effects of the single genes {does}: {rule}"
         text += f"; the noise of the cells allows {ceiling}." if ceiling != "–" else "."
     return text
 

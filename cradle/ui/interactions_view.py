@@ -9,28 +9,39 @@ import streamlit as st
 
 from cradle.errors import InputError
 from cradle.evaluation.interactions import MIN_GENES, MIN_MEAN_UMI, MIN_Z
+from cradle.evaluation.standing import (
+    MARGIN,
+    NEAR,
+    STANDS_OUT,
+    UNCLEAR,
+    held_out,
+    judged,
+    skill,
+    standing,
+)
 from cradle.plots.interactions import SIGNS, pair_map, predicted_interactions
-from cradle.ui import pair_store
-from cradle.ui.figures import figure_with_table, plotted, table_twin
-from cradle.ui.labels import safe_label, safe_labels
+from cradle.ui import pair_store, store
+from cradle.ui.figures import figure_with_table, plotted
+from cradle.ui.labels import safe_labels
 
 if TYPE_CHECKING:
     from cradle.runs import Run
 
 MAX_GENES = 40
-N_NEXT = 25
+#: What each class is called on the page, and when a pair is of it.
 CLASSES = {
-    "additive": "the pair does what its two genes do, added up (m within 0.3 of 1)",
-    "synergy": "the pair does more than the sum (m > 1.3)",
-    "suppression": "the pair does less than the sum (m < 0.7)",
-    "neomorphic": "the pair does something else than its genes (fit quality below 0.85)",
-    "redundant": "the two genes do the same (correlation above 0.8), so that their shares cannot "
-    "be told apart; read the multiple of the sum instead",
-    "undetermined": "too few genes respond, or the class changes in more than 20 % of the "
-    "replicates",
-}
-_SCALE_HELP = ("Size of the pair's effect along the sum of its two single effects. 1: they add "
-               "up; above: more than the sum; below: less.")  # fmt: skip
+    "additive": ("additive ±30 %", "each gene keeps its own effect, give or take 30 % (m within "
+                 "0.3 of 1); a pair at 1.27 × the sum is still of this class"),
+    "synergy": ("synergy", "the pair does more than the sum (m > 1.3)"),
+    "suppression": ("suppression", "the pair does less than the sum (m < 0.7)"),
+    "neomorphic": ("neomorphic", "the pair does something else than its genes (fit quality below "
+                   "0.85)"),
+    "redundant": ("redundant singles", "the two genes alone do the same (correlation above 0.8), "
+                  "so that their shares in the pair cannot be told apart. Whether the pair is "
+                  "more or less than the sum it does not say"),
+    "undetermined": ("undetermined", "too few genes respond, or the class changes in more than "
+                     "20 % of the replicates"),
+}  # fmt: skip
 
 
 def table_of(run: Run) -> pd.DataFrame | None:
@@ -60,8 +71,19 @@ def table_of(run: Run) -> pd.DataFrame | None:
     return pair_store.table(path)
 
 
-def safe(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with names that no widget takes for markup; absent names stay absent."""
+def safe(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """The table in words, its names such that no widget takes them for markup.
+
+    Adds for both sides ``*_standing`` (against the sum) and ``*_kind`` (the class as it is called
+    here), and of a simulated screen ``interacts``, the known truth; absent names stay absent.
+    """
+    words = {name: label for name, (label, _) in CLASSES.items()}
+    for side in ("observed", "predicted"):
+        table = table.assign(**{f"{side}_standing": standing(table, side),
+                                f"{side}_kind": table[f"{side}_class"].map(words)})  # fmt: skip
+    if (truth := store.scores_at(str(run.path)).get("truth")) is not None:
+        interacts = table["pair"].isin(truth.get("interacting_pairs", []))
+        table = table.assign(interacts=interacts.map({True: "yes", False: "no"}))
     names = ("pair", "first", "second", "observed_dominant", "predicted_dominant")
     return table.assign(**{
         name: safe_labels(table[name].astype(str)).where(table[name].notna(), None)
@@ -71,20 +93,16 @@ def safe(table: pd.DataFrame) -> pd.DataFrame:
 
 def headline(table: pd.DataFrame) -> None:
     """What an interaction is, and what was found."""
-    measured = table["observed_class"].notna()
-    counts = table.loc[measured, "observed_class"].value_counts()
+    rows = table[table["observed_class"].notna()]
     st.markdown(
         "Two genes **interact** when perturbing both does something else than the two single "
         "effects added up."
     )
-    found = ", ".join(f"{n} {kind}" for kind, n in counts.items())
-    if measured.any():
-        st.markdown(f"Of {len(table):,} pairs, **{measured.sum()}** were measured together with "
-                    f"both of their single genes: {found}.")  # fmt: skip
-        if set(counts.index) == {"undetermined"}:
-            st.info("Too few genes respond in the single genes of these pairs to give them a "
-                    "class: more cells per perturbation, or more genes, would be needed. The "
-                    "table at the end of the page says why for each.")  # fmt: skip
+    if len(rows):
+        st.markdown(found(rows, len(table)))
+        if "interacts" in rows:
+            st.markdown(against_truth(rows))
+        _how_judged(rows)
     else:
         st.info("In this dataset no pair was measured together with both of its single genes, so "
                 "nothing here can check the predicted interactions.")  # fmt: skip
@@ -93,12 +111,14 @@ def headline(table: pd.DataFrame) -> None:
                 "a pair that it was not trained on. Choose the run of another model for "
                 "predictions.")  # fmt: skip
     with st.expander("What the classes mean", icon=":material/help:"):
-        st.markdown("\n".join(f"- **{SIGNS[name]} {name}**: {words}"
-                              for name, words in CLASSES.items()))  # fmt: skip
+        st.markdown("The classes of Norman et al. 2019 say **how** two genes make up the effect "
+                    "of the pair, read off their coefficients c₁ and c₂; m is the mean size of "
+                    "the two.")  # fmt: skip
+        st.markdown("\n".join(f"- **{label}**: {words}" for label, words in CLASSES.values()))
         st.latex(r"\delta_{AB} \approx c_1\,\delta_A + c_2\,\delta_B, \qquad "
                  r"m = \sqrt{(c_1^2 + c_2^2)/2}")  # fmt: skip
         st.caption(
-            "Theil–Sen regression without intercept (classes of Norman et al. 2019) over genes "
+            "Theil–Sen regression without intercept over genes "
             f"with at least {MIN_MEAN_UMI} UMI per cell that respond to one of the two genes "
             f"alone (|effect| ≥ {MIN_Z:g} standard errors); below {MIN_GENES} such genes no class "
             "is given. A class must hold in 80 % of the replicates: bootstraps of the cells "
@@ -106,6 +126,58 @@ def headline(table: pd.DataFrame) -> None:
             "than 1.8 times the other; that gene is named as dominant. Observed: all cells of all "
             "splits against control."
         )
+
+
+def found(rows: pd.DataFrame, n_pairs: int) -> str:
+    """How many measured pairs stand out from the sum, and which."""
+    n = int(rows["observed_standing"].isin(STANDS_OUT).sum())
+    parts = [f"Of {n_pairs:,} pairs, {len(rows)} were measured together with both of their single "
+             f"genes. **{n} of them stand{'s' * (n == 1)} out** from the sum"]  # fmt: skip
+    named = []
+    for kind in STANDS_OUT:
+        own = rows[rows["observed_standing"] == kind]
+        pairs = ", ".join(f"{pair} ({scale:.2f}×)" for pair, scale in
+                          zip(own["pair"], own["observed_scale"], strict=True))  # fmt: skip
+        named += [f"**{kind}**: {pairs}"] if pairs else []
+    if named:
+        parts.append(": " + "; ".join(named))
+    counts = rows["observed_standing"].value_counts()
+    rest = [f"{counts[kind]} {kind}" for kind in (NEAR, UNCLEAR) if kind in counts]
+    return "".join(parts) + "." + (f" The others: {', '.join(rest)}." if rest else "")
+
+
+def against_truth(rows: pd.DataFrame) -> str:
+    """How many pairs that the simulator made interact stand out."""
+    out = rows["observed_standing"].isin(STANDS_OUT)
+    truly = rows["interacts"] == "yes"
+    return (
+        f"This screen is simulated, so the truth is known: {int(truly.sum())} of these pairs "
+        f"truly interact ({', '.join(rows.loc[truly, 'pair']) or 'none'}). "
+        f"**{int((out & truly).sum())} of {int(truly.sum())}** stand out; of the "
+        f"{int((~truly).sum())} that truly add up, {int((out & ~truly).sum()) or 'none'}."
+    )
+
+
+def _how_judged(rows: pd.DataFrame) -> None:
+    leaves_out = (rows["observed_scale_low"] > 1) | (rows["observed_scale_high"] < 1)
+    enough = rows["observed_n_genes"] >= MIN_GENES
+    near = int((leaves_out & rows["observed_standing"].eq(NEAR)).sum())
+    flat = (
+        f"The interval leaves out 1× for {near} of the pairs near the sum too. That alone is no "
+        "sign of an interaction: effects are means of logarithms, which flatten large changes, so "
+        "pairs that truly add up come out some percent below 1×. "
+        if near
+        else ""
+    )
+    st.caption(
+        f"A pair stands out when its whole 95 % interval is more than {100 * MARGIN:.0f} % from "
+        f"the sum (1×), or does something else by its class. {flat}"
+        "Unclear: the interval crosses that border, or too few genes respond."
+    )
+    if not enough.any():
+        st.info("Too few genes respond in the single genes of these pairs to say how they stand: "
+                "more cells per perturbation, or more genes, would be needed. The table at the "
+                "end of the page says why for each.")  # fmt: skip
 
 
 def overview(table: pd.DataFrame, run: Run) -> None:
@@ -119,7 +191,7 @@ def overview(table: pd.DataFrame, run: Run) -> None:
         _slim(shown), f"pairs_{run.name}",
         alt=f"Map of {len(shown)} pairs of genes; the table holds their classes and sizes.",
     )  # fmt: skip
-    signs = " · ".join(f"**{sign}** {name}" for name, sign in SIGNS.items())
+    signs = ", ".join(f"**{sign}** {name}" for name, sign in SIGNS.items())
     capped = (
         ""
         if len(ranked) <= MAX_GENES
@@ -127,7 +199,8 @@ def overview(table: pd.DataFrame, run: Run) -> None:
     )
     st.caption(
         f"Colour: effect of the pair as a multiple of the sum of its single effects (purple "
-        f"more, orange less, white the sum). Signs: {signs}. Empty: not measured.{capped}"
+        f"more, orange less, white the sum). Grey: not measured, or no prediction. Signs: "
+        f"{signs}.{capped}"
     )
 
 
@@ -143,112 +216,44 @@ def against_observed(table: pd.DataFrame, run: Run) -> None:
         _slim(rows), f"measured_pairs_{run.name}",
         alt=f"Predicted against observed multiple of the sum for {len(rows)} measured pairs.",
     )  # fmt: skip
-    st.markdown(reading(rows))
+    st.markdown(reading(table))
     st.caption("Bars: 95 % intervals, over bootstraps of the cells (observed) and draws of the "
                "posterior (predicted). Both sides use the same genes of each pair.")  # fmt: skip
 
 
-def reading(rows: pd.DataFrame) -> str:
-    """What the comparison of the measured pairs says, in a sentence or two."""
-    held = rows[rows["support"] != "seen"]
-    few = int((rows["observed_n_genes"] < MIN_GENES).sum())
-    words = [f"{len(rows)} measured pairs, {len(held)} of them held out from training."]
-    if few:
-        words.append(f"For {few} of them fewer than {MIN_GENES} genes respond: no class is given.")
-    shares = [f"{_foreseen(part):.0f} % for the {len(part)} {name}"
-              for name, part in (("held out", held), ("in training", rows.drop(held.index)))
+def reading(table: pd.DataFrame) -> str:
+    """What the comparison of the measured pairs says, in a few sentences."""
+    rows = table[table["observed_class"].notna()]
+    fit = judged(rows)
+    words = [f"{len(rows)} measured pairs, {len(held_out(rows))} of them held out from training."]
+    if missing := int(rows["observed_scale"].isna().sum()):
+        words.append(f"The figure leaves out {missing}, in which no gene responds: it has no size.")
+    if few := len(rows) - len(fit):
+        words.append(f"In {few} of {len(rows)} fewer than {MIN_GENES} genes respond: their sizes "
+                     "are mostly noise and speak neither for nor against the model.")  # fmt: skip
+    held = held_out(fit)
+    shares = [f"**{compared(part)} for the {len(part)} {name}**"
+              for name, part in (("held out", held), ("in training", fit.drop(held.index)))
               if len(part) > 2]  # fmt: skip
     if shares:
-        words.append("Of what sets them apart from the plain sum the model tells **"
-                     + ", ".join(shares) + "** (100 %: all of it; 0 % or less: no better than "
-                     "saying that every pair is the sum).")  # fmt: skip
-    outside = rows["observed_scale"].sub(1).abs()
-    predicted = rows["predicted_scale"].sub(1).abs()
-    words.append(f"Observed pairs are {outside.median():.2f} from the sum in the median, "
-                 f"predicted ones {predicted.median():.2f}.")  # fmt: skip
+        words.append("Beside saying that every pair is the plain sum, the model's squared error "
+                     f"is {', and '.join(shares)}.")  # fmt: skip
+    if len(fit):
+        seen, told = fit["observed_scale"], fit["predicted_scale"]
+        words.append(
+            f"Observed pairs lie between {seen.min():.2f} and {seen.max():.2f} × the sum, "
+            f"predicted ones between {told.min():.2f} and {told.max():.2f}."
+        )
     return " ".join(words)
 
 
-def _foreseen(rows: pd.DataFrame) -> float:
-    """1 − squared error / squared distance from the plain sum, in percent."""
-    error = (rows["observed_scale"] - rows["predicted_scale"]).pow(2).sum()
-    return float(100 * (1 - error / (rows["observed_scale"] - 1).pow(2).sum()))
-
-
-def measure_next(table: pd.DataFrame, run: Run) -> None:
-    """Unmeasured pairs, those with the largest certain interaction first."""
-    rows = table[~table["measured"].astype(bool) & table["strength"].notna()]
-    st.subheader("What to measure next")
-    if rows.empty:
-        st.caption("No unmeasured pair can be ranked with this run.")
-        return
-    shown = rows.assign(
-        cells=rows[["n_first", "n_second"]].min(axis=1),
-        alone=rows["alone"].map({2: "both", 1: "one", 0: "none"}),
-    )[["pair", "predicted_class", "direction", "strength", "strength_low", "strength_high",
-       "predicted_scale", "support", "cells", "alone"]]  # fmt: skip
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        shown.head(N_NEXT), hide_index=True, placeholder="–", key="next",
-        column_config={
-            "pair": st.column_config.TextColumn("pair", pinned=True),
-            "predicted_class": st.column_config.TextColumn("predicted class"),
-            "direction": st.column_config.TextColumn("than the sum"),
-            "strength": number("interaction, log2 units", format="%.3f",
-                               help="Root mean square over the expressed genes of pair − first − "
-                               "second: how far the predicted pair is from the sum."),
-            "strength_low": number("at least", format="%.3f",
-                                   help="Lower end of its 95 % posterior interval; the table is "
-                                   "sorted by it."),
-            "strength_high": number("at most", format="%.3f"),
-            "predicted_scale": number("× the sum", format="%.2f", help=_SCALE_HELP),
-            "cells": number("cells behind", help="Training cells that carry the gene of the pair "
-                            "with fewer of them."),
-            "alone": st.column_config.TextColumn("measured alone"),
-        },
-    )  # fmt: skip
-    st.caption(
-        f"The {min(N_NEXT, len(rows))} first of {len(rows):,} unmeasured pairs of run "
-        f"{safe_label(run.name)}. Sorted by the lower end of the interval: large and certain "
-        "first. The interval covers the model's uncertainty about its parameters, not that the "
-        "model is wrong; the figure above says how far to trust it. An effect that saturates "
-        "(a gene cannot fall below zero) also counts as less than the sum."
-    )
-    table_twin(shown, f"measure_next_{run.name}")
-
-
-def measured(table: pd.DataFrame, run: Run) -> None:
-    """Classes of the measured pairs, observed beside predicted."""
-    rows = table[table["observed_class"].notna()]
-    if rows.empty:
-        return
-    st.subheader("The measured pairs")
-    columns = ["pair", "observed_class", "observed_dominant", "observed_scale",
-               "observed_magnitude",
-               "observed_fit", "observed_similarity", "observed_n_genes", "observed_reason",
-               "predicted_class", "predicted_scale", "support"]  # fmt: skip
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        rows[columns], hide_index=True, placeholder="–", key="measured_pairs",
-        column_config={
-            "pair": st.column_config.TextColumn("pair", pinned=True),
-            "observed_class": "observed class",
-            "observed_dominant": st.column_config.TextColumn("dominant gene", help="Epistasis."),
-            "observed_scale": number("× the sum", format="%.2f", help=_SCALE_HELP),
-            "observed_magnitude": number("m", format="%.2f", help="√((c₁² + c₂²)/2)"),
-            "observed_fit": number("fit quality", format="%.2f"),
-            "observed_similarity": number("ρ of the singles", format="%.2f"),
-            "observed_n_genes": number("responding genes"),
-            "observed_reason": "why undetermined",
-            "predicted_class": "predicted class",
-            "predicted_scale": number("predicted × the sum", format="%.2f"),
-        },
-    )  # fmt: skip
-    st.caption("A dash: not applicable. c₁, c₂ and their intervals are in the CSV.")
-    table_twin(rows, f"measured_classes_{run.name}")
+def compared(rows: pd.DataFrame) -> str:
+    """The squared error of the model beside that of the plain sum, in words."""
+    share = skill(rows)
+    return f"{100 * abs(share):.0f} % {'smaller' if share > 0 else 'larger'}"
 
 
 def _slim(table: pd.DataFrame) -> pd.DataFrame:
-    names = ("class", "scale", "scale_low", "scale_high", "magnitude")
+    names = ("standing", "class", "scale", "scale_low", "scale_high", "magnitude")
     return table[["pair", "support", *(f"{side}_{name}" for side in ("observed", "predicted")
                                        for name in names)]]  # fmt: skip

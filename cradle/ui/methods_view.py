@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "pytorch-lightning", "scanpy", "anndata", "scikit-learn", "umap-learn",
             "numpy", "scipy", "pandas", "streamlit", "plotly")  # fmt: skip
 
+_BETTER = {True: "higher", False: "lower", None: "neither end"}
+
 LIMITS = """
 - A prediction for a combination never measured rests on the single genes. Check its support badge.
 - Effects are averages over cells; two cell states that move apart can average to no change.
@@ -78,7 +80,7 @@ def scores() -> None:
     st.subheader("Scores")
     rows = [
         {"score": m.label, "unit": m.unit,
-         "better": "higher" if m.higher_is_better else "lower", "meaning": m.explanation}
+         "better": _BETTER[m.higher_is_better], "meaning": m.explanation}
         for m in METRICS.values()
     ]  # fmt: skip
     st.table(pd.DataFrame(rows).set_index("score"))

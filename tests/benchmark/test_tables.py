@@ -61,7 +61,7 @@ def test_not_applicable_is_shown_not_scored():
 
 @pytest.mark.parametrize(
     ("metric", "heading"),
-    [("ate_rho", "ATE-ρ ↑"), ("mmd", "MMD² ↓"), ("l2", "L2 ↓"), ("qcpr", "QC pass rate ↑")],
+    [("ate_rho", "ATE-ρ ↑"), ("mmd", "MMD² ↓"), ("l2", "L2 ↓"), ("qcpr", "QC pass rate |")],
 )
 def test_headings_say_which_way_is_better(metric, heading):
     assert heading in as_markdown(combined([_rows("cradle_vae", 0, **{metric: 0.5})]))

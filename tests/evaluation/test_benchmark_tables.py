@@ -13,13 +13,15 @@ from cradle.evaluation.benchmark_tables import (
     kind_of,
     left_out,
     order,
+    own_screens,
     pooled_spread,
     read_benchmark,
     seed_values,
     summarise,
+    undefined,
 )
 from cradle.evaluation.published import published
-from cradle.evaluation.verdict import verdict
+from cradle.evaluation.verdict import gap, verdict
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "benchmarks"
 
@@ -46,7 +48,7 @@ def said(frame: pd.DataFrame, metric: str = "ate_rho") -> str:
 def test_where_cradle_vae_stands_is_said_when_others_are_ahead():
     others = [rows("sams_vae", [0.9, 0.9]), rows("cpa_vae", [0.8, 0.8])]
     words = said(table(*others, rows("cradle_vae", [0.7, 0.7])))
-    assert "cradle_vae is number 3 of 3: 0.700" in words
+    assert "cradle_vae is number 3 of 3: 0.700 ± 0.000 (2 seeds), 0.200 behind the best" in words
     assert "is number" not in said(table(*others, rows("cradle_vae", [0.85, 0.85])))
     assert "is number" not in said(table(*others))
 
@@ -84,15 +86,49 @@ def test_winner_beyond_the_pooled_spread():
     frame = table(rows("cradle_vae", [0.90, 0.92]), rows("sams_vae", [0.80, 0.82]))
     words = said(frame)
     assert "**cradle_vae** has the best ATE-ρ of 2 trained models: 0.910 ± 0.014 (2 seeds)" in words
-    assert "sams_vae is next, 0.100 behind" in words
-    assert "**exceeds** the pooled seed spread of 0.014" in words
-    assert "ahead in 2 of 2 seeds" in words
+    assert "sams_vae is next: 0.810 ± 0.014 (2 seeds), 0.100 behind" in words
+    assert "cradle_vae is better in 2 of 2, by 0.100 ± 0.000 on average" in words
+    assert "the difference **exceeds** its spread" in words
 
 
 def test_no_winner_within_the_spread():
+    words = said(table(rows("cradle_vae", [0.80, 1.00]), rows("sams_vae", [0.90, 0.88])))
+    assert "better in 1 of 2, by 0.010 ± 0.156 on average" in words
+    assert "the difference is **within** its spread, so neither is ahead" in words
+
+
+def test_seeds_that_move_both_models_alike_do_not_hide_a_difference():
+    """The spread of each model is 0.14; seed by seed the first is always 0.02 better."""
     words = said(table(rows("cradle_vae", [0.80, 1.00]), rows("sams_vae", [0.78, 0.98])))
-    assert "**within** the pooled seed spread" in words
-    assert "no model is ahead" in words
+    assert "the difference **exceeds** its spread" in words
+
+
+def test_rows_without_two_common_seeds_are_judged_by_the_pooled_spread():
+    first = pd.Series({"model": "a", "train_cells": "all", "mean": 0.9, "sd": 0.3})
+    second = pd.Series({"model": "b", "train_cells": "all", "mean": 0.8, "sd": 0.4})
+    seeds = seed_values(table(rows("a", [0.9]), rows("b", [0.8])), "ate_rho")
+    found = gap(first, second, seeds, 1)
+    assert (found.size, found.spread, found.n) == pytest.approx((0.1, np.sqrt(0.125), 0))
+    assert found.sign == 0
+    assert np.isnan(gap(first, second.replace(0.4, np.nan), seeds, 1).spread)
+
+
+def test_a_seed_is_called_what_it_is():
+    frame = table(rows("cradle_vae", [0.9, 0.7]), rows("additive", [0.8, 0.5]))
+    assert own_screens(frame)
+    summary, seeds = summarise(frame, "ate_rho"), seed_values(frame, "ate_rho")
+    words = verdict(summary, seeds, "ate_rho", lambda row: row["model"], "simulated screen")
+    assert "0.800 ± 0.141 (2 simulated screens)" in " ".join(words)
+    assert not own_screens(table(rows("cradle_vae", [0.9, 0.7]), rows("additive", [0.8, 0.8])))
+
+
+def test_the_model_that_loses_is_named_and_so_is_the_gap_of_cradle_vae():
+    frame = table(rows("sams_vae", [0.92, 0.92]), rows("cpa_vae", [0.91, 0.91]),
+                  rows("cradle_vae", [0.90, 0.90]), rows("additive", [0.96, 0.96]))  # fmt: skip
+    words = said(frame)
+    assert "**sams_vae loses to** the simple rule “additive”" in words
+    assert "by 0.040 ± 0.000. cradle_vae loses to that rule by 0.060 ± 0.000." in words
+    assert "It loses" not in words
 
 
 def test_one_seed_is_no_evidence():
@@ -103,10 +139,10 @@ def test_one_seed_is_no_evidence():
 def test_it_is_said_plainly_when_the_additive_baseline_wins():
     model = rows("cradle_vae", [0.90, 0.92])
     words = said(table(model, rows("additive", [0.96, 0.96])))
-    assert "**It loses to** the simple rule “additive”, which needs no training" in words
-    assert "better by 0.050" in words
+    assert "**cradle_vae loses to** the simple rule “additive”, which needs no training" in words
+    assert "by 0.050 ± 0.014" in words
     words = said(table(model, rows("additive", [0.86, 0.86])))
-    assert "It is ahead of the simple rule “additive”" in words
+    assert "cradle_vae is ahead of the simple rule “additive”" in words
     words = said(table(model, rows("additive", [0.912, 0.912])))
     assert "**on a par with** the simple rule “additive”" in words
 
@@ -115,21 +151,35 @@ def test_losing_to_another_rule_is_said_beside_the_additive_one():
     model = rows("cradle_vae", [0.90, 0.92])
     frame = table(model, rows("additive", [0.5]), rows("perturbed_mean", [0.99]))
     words = said(frame)
-    assert "It is ahead of the simple rule “additive”" in words
-    assert "**It loses to** the simple rule “perturbed_mean”" in words
+    assert "cradle_vae is ahead of the simple rule “additive”" in words
+    assert "**cradle_vae loses to** the simple rule “perturbed_mean”" in words
 
 
 def test_lower_is_better_turns_the_verdict_around():
     frame = table(rows("cradle_vae", [1.0, 1.1], "l2"), rows("additive", [3.0, 3.0], "l2"))
-    assert "It is ahead of the simple rule “additive”" in said(frame, "l2")
+    assert "cradle_vae is ahead of the simple rule “additive”" in said(frame, "l2")
     frame = table(rows("cradle_vae", [4.0, 4.1], "l2"), rows("additive", [3.0, 3.0], "l2"))
-    assert "**It loses to**" in said(frame, "l2")
+    assert "**cradle_vae loses to**" in said(frame, "l2")
 
 
-def test_a_pass_rate_above_that_of_clean_cells_is_no_praise():
+def test_the_pass_rate_nearest_to_that_of_clean_cells_is_named_not_the_highest():
     frame = table(rows("cradle_vae", [0.99, 0.98], "qcpr_3"),
+                  rows("sams_vae", [0.90, 0.91], "qcpr_3"),
                   rows("clean cells", [0.92, 0.92], "qcpr_3"))  # fmt: skip
-    assert "pass at 0.920, less often than the best model" in said(frame, "qcpr_3")
+    words = said(frame, "qcpr_3")
+    assert "Truly clean cells of this simulation pass at 0.920" in words
+    assert "**sams_vae** is nearest of 2 trained models: 0.905" in words
+    assert "0.015 below them" in words
+    assert "cradle_vae: 0.985 ± 0.007 (2 seeds), 0.065 above them" in words
+    assert "best" not in words
+
+
+def test_without_truly_clean_cells_no_pass_rate_is_put_first():
+    words = said(table(rows("cradle_vae", [0.99], "qcpr_3"), rows("b", [0.9], "qcpr_3")), "qcpr_3")
+    assert "no model is put first" in words
+    assert said(rows("cradle_vae", [np.nan], "qcpr_3"), "qcpr_3") == ""
+    assert "no criterion" in undefined("qcpr_3")
+    assert undefined("seconds") == ""
 
 
 def test_nobody_wins_where_neither_end_is_good():
@@ -141,7 +191,8 @@ def test_pooled_spread_is_the_root_of_the_mean_variance():
 
 
 def test_metrics_have_directions_and_an_order():
-    assert describe("qcpr_4").higher_is_better is True
+    assert describe("qcpr_4").higher_is_better is None
+    assert describe("qcpr_4").arrow == ""
     assert describe("qcpr_4").label.endswith("at 4 MAD")
     assert describe("wasserstein_mt_percent").arrow == " ↓"
     assert describe("something_new") == ("something new", None, "", "")

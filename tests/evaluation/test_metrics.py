@@ -173,7 +173,7 @@ def test_ranges_units_and_directions_are_those_of_the_scores():
         "jaccard_50": (True, share, "effects"),
         "jaccard_20": (True, share, "effects"),
         "sign_accuracy": (True, share, "effects"),
-        "qcpr": (True, share, "cells"),
+        "qcpr": (None, share, "cells"),
         "wasserstein": (False, (0.0, infinite), "cells"),
     }
     with pytest.raises(AttributeError):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cradle.ui import compare_view
+from cradle.ui import compare_filters
 
 Open = Callable[..., AppTest]
 
@@ -44,7 +44,7 @@ def benchmark(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         (folder / name).mkdir(parents=True)
     pd.DataFrame(rows, columns=columns).to_csv(folder / "norman_subset" / "table.csv", index=False)
     (folder / "search" / "table.csv").write_text("alpha,val_elbo\n5,-1120\n")
-    monkeypatch.setattr(compare_view, "SHIPPED", folder)
+    monkeypatch.setattr(compare_filters, "SHIPPED", folder)
     return folder
 
 
@@ -53,7 +53,7 @@ def test_the_winner_is_named_and_so_is_the_rule_that_beats_it(
 ) -> None:
     words = _words(_calm(open_page("compare_models")))
     assert "**CRADLE-VAE** has the best ATE-ρ of 2 trained models" in words
-    assert "**It loses to** the simple rule “Additive”" in words
+    assert "**CRADLE-VAE loses to** the simple rule “Additive”" in words
 
 
 def test_not_applicable_is_words_and_published_values_stand_apart(
@@ -81,6 +81,54 @@ def test_filters_follow_what_the_table_has(benchmark: Path, open_page: Open) -> 
     assert "SAMS-VAE, passing cells" in _words(app)
 
 
+def test_filtered_training_is_shown_on_request_only(benchmark: Path, open_page: Open) -> None:
+    path = benchmark / "norman_subset" / "table.csv"
+    table = pd.read_csv(path)
+    passing = table[table["model"] == "sams_vae"].assign(train_cells="passing", value=0.99)
+    pd.concat([table, passing]).to_csv(path, index=False)
+    app = open_page("compare_models")
+    assert app.segmented_control(key="trained_on").value == ["all"]
+    assert "best ATE-ρ of 2 trained models" in _words(_calm(app))
+    app.segmented_control(key="trained_on").set_value(["all", "passing"]).run()
+    assert "**SAMS-VAE, passing cells** has the best ATE-ρ of 3" in _words(_calm(app))
+
+
+def test_the_page_is_labelled_by_its_benchmark_not_by_the_dataset_of_the_sidebar(
+    benchmark: Path, open_page: Open
+) -> None:
+    badge = ":violet-badge[:material/science: simulated]"
+    sidebar_only = [text.value for text in _calm(open_page("compare_models")).markdown]
+    assert sidebar_only.count(badge) == 1  # the demo is simulated, norman_subset is not
+    path = benchmark / "norman_subset" / "table.csv"
+    table = pd.read_csv(path).assign(dataset="simulated_unseen")
+    table.loc[(table["model"] == "additive") & (table["seed"] == 1), "value"] = 0.9
+    table.to_csv(path, index=False)
+    app = _calm(open_page("compare_models"))
+    assert [text.value for text in app.markdown].count(badge) == 2
+    assert "(2 simulated screens)" in _words(app)
+    assert app.session_state["simulated"]
+
+
+def test_the_threshold_of_the_sidebar_is_not_taken_for_that_of_the_benchmark(
+    benchmark: Path, open_page: Open
+) -> None:
+    assert "changes nothing here" not in _words(open_page("compare_models", mad="3"))
+    words = _words(_calm(open_page("compare_models", mad="5")))
+    assert "trained and judged at k = 3 MAD" in words
+    assert "The threshold of the sidebar (k = 5) changes nothing here" in words
+    assert "k = 5 MAD" not in words
+
+
+def test_a_score_that_no_model_has_is_not_drawn(benchmark: Path, open_page: Open) -> None:
+    path = benchmark / "norman_subset" / "table.csv"
+    table = pd.read_csv(path).assign(metric="qcpr")
+    table.loc[table["model"] != "ceiling", "value"] = None
+    table.to_csv(path, index=False)
+    app = _calm(open_page("compare_models"))
+    assert "No trained model has a QC pass rate at 3 MAD here" in _words(app)
+    assert not app.get("plotly_chart")
+
+
 def test_own_benchmarks_are_found_and_a_damaged_one_is_named(
     benchmark: Path, open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +149,7 @@ def test_own_benchmarks_are_found_and_a_damaged_one_is_named(
 def test_without_any_benchmark_the_page_says_how_to_make_one(
     demo: Path, open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare_view, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(compare_filters, "SHIPPED", tmp_path / "none")
     box = open_page("compare_models").warning[0].value
     assert "There is no benchmark to show" in box
     assert "cradle benchmark" in box
@@ -126,6 +174,10 @@ def test_pairs_are_computed_on_a_click_and_then_kept(demo: Path, open_page: Open
     assert len(following)
     assert (following["support"] == "never measured").all()
     assert "Does the model foresee interactions?" in [text.value for text in again.subheader]
+    assert any("Do not choose experiments" in box.value for box in again.warning)
+    assert "This screen is simulated, so the truth is known" in _words(again)
+    assert set(_table(again, "interacts")["interacts"]) <= {"yes", "no"}
+    assert not {"observed_class", "observed_magnitude"} & set(following)
 
 
 def test_a_rule_that_adds_predicts_no_interactions(further_runs: Path, open_page: Open) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from cradle.ui import summaries
+from cradle.ui import glance, summaries
 
 
 def test_pass_rates_are_counts_with_wilson_intervals() -> None:
@@ -45,3 +45,13 @@ def test_composition_from_cells_and_from_a_run_agree() -> None:
         "single", "combination", "control",
     ]  # fmt: skip
     assert direct["n_cells"].sum() == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [(0.96, "single genes does better: 0.96"), (0.9, "does as well"), (0.5, "reaches less: 0.50")],
+)
+def test_a_run_is_told_beside_the_additive_rule_in_plain_words(rule: float, words: str) -> None:
+    scores = {"test": {"n_perturbations": 3, "ate_rho": 0.9},
+              "floor": {"additive": {"test": {"ate_rho": rule}}}}  # fmt: skip
+    assert words in glance.in_words(scores, "test")

@@ -1,0 +1,138 @@
+"""Tables of the interactions page: what to measure next, and the measured pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from cradle.evaluation.standing import MIN_PAIRS, held_out, judged, skill
+from cradle.ui.figures import table_twin
+from cradle.ui.interactions_view import compared
+from cradle.ui.labels import safe_label
+
+if TYPE_CHECKING:
+    from cradle.runs import Run
+
+N_NEXT = 25
+ALONE = {2: "both genes", 1: "one gene", 0: "neither gene"}
+_SCALE_HELP = ("Size of the pair's effect along the sum of its two single effects. 1: they add "
+               "up; above: more than the sum; below: less.")  # fmt: skip
+_STANDING_HELP = "More or less: the whole interval is more than 20 % from the sum."
+
+
+def measure_next(table: pd.DataFrame, run: Run) -> None:
+    """Unmeasured pairs, those with the largest certain interaction first."""
+    rows = table[~table["measured"].astype(bool) & table["strength"].notna()]
+    st.subheader("What to measure next")
+    if rows.empty:
+        st.caption("No unmeasured pair can be ranked with this run.")
+        return
+    if words := doubt(table):
+        st.warning(words, icon=":material/warning:")
+    rows, left = _with_singles(rows)
+    columns = ["pair", "predicted_scale", "predicted_standing", "strength", "strength_low",
+               "strength_high", "predicted_kind", "support", "cells", "alone"]  # fmt: skip
+    shown = rows.assign(cells=rows[["n_first", "n_second"]].min(axis=1),
+                        alone=rows["alone"].map(ALONE))[columns]  # fmt: skip
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    st.dataframe(
+        shown.head(N_NEXT), hide_index=True, placeholder="–", key="next",
+        column_config={
+            "pair": text("pair", pinned=True),
+            "predicted_scale": number("× the sum", format="%.2f", help=_SCALE_HELP),
+            "predicted_standing": text("predicted to be", width="medium", help=_STANDING_HELP),
+            "strength": number("interaction, log2 units", format="%.3f",
+                               help="Root mean square over the expressed genes of pair − first − "
+                               "second: how far the predicted pair is from the sum."),
+            "strength_low": number("at least", format="%.3f",
+                                   help="Lower end of its 95 % posterior interval; the table is "
+                                   "sorted by it."),
+            "strength_high": number("at most", format="%.3f"),
+            "predicted_kind": text("predicted class", width="medium"),
+            "cells": number("cells behind", help="Training cells that carry the gene of the pair "
+                            "with fewer of them."),
+            "alone": text("measured alone", help="Without both singles nothing measured can say "
+                          "what their sum is."),
+        },
+    )  # fmt: skip
+    st.caption(
+        f"The {min(N_NEXT, len(rows))} first of {len(rows):,} unmeasured pairs of run "
+        f"{safe_label(run.name)}{left}. Sorted by the lower end of the interval of the "
+        "interaction. The interval covers the model's uncertainty about its parameters, not that "
+        "the model is wrong; the figure above says how far to trust it. An effect that saturates "
+        "(a gene cannot fall below zero) also counts as less than the sum."
+    )
+    table_twin(shown, f"measure_next_{run.name}")
+
+
+def doubt(table: pd.DataFrame) -> str:
+    """Why not to rely on the ranking; empty where held-out pairs speak for the model."""
+    held = held_out(judged(table))
+    n = len(held)
+    if n >= MIN_PAIRS and skill(held) > 0:
+        return ""
+    if n == 0:
+        why = "No measured pair that the model never saw can check what it says about pairs."
+    else:
+        only = "Only " if n < MIN_PAIRS else ""
+        why = (f"{only}{n} measured pair{'s' * (n > 1)} that the model never saw can check it; "
+               f"there its squared error is {compared(held)} than that of saying that every pair "
+               "is the plain sum.")  # fmt: skip
+    return f"**Do not choose experiments by this ranking alone.** {why}"
+
+
+def _with_singles(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Pairs whose genes were both measured alone, unless the reader wants all; what was left."""
+    both = rows["alone"] == 2
+    if both.all() or not both.any():
+        return rows, ""
+    if st.toggle(f"Also the {int((~both).sum()):,} pairs with a gene that was never measured alone",
+                 key="without_singles", bind="query-params",
+                 help="Even a measured pair could not be judged: the sum of its singles is not "
+                 "known."):  # fmt: skip
+        return rows, ""
+    return rows[both], ", both of whose genes were measured alone"
+
+
+def measured(table: pd.DataFrame, run: Run) -> None:
+    """How the measured pairs stand, and their classes, observed beside predicted."""
+    rows = table[table["observed_class"].notna()]
+    if rows.empty:
+        return
+    st.subheader("The measured pairs")
+    far = (rows["observed_scale"] - 1).abs()
+    rows = rows.loc[far.sort_values(ascending=False, na_position="last").index]
+    columns = ["pair", "observed_standing", "observed_scale", "observed_scale_low",
+               "observed_scale_high", "interacts", "predicted_scale", "predicted_standing",
+               "support", "observed_kind", "predicted_kind", "observed_dominant",
+               "observed_magnitude", "observed_fit", "observed_similarity", "observed_n_genes",
+               "observed_reason"]  # fmt: skip
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    st.dataframe(
+        rows[[name for name in columns if name in rows]], hide_index=True, placeholder="–",
+        key="measured_pairs",
+        column_config={
+            "pair": text("pair", pinned=True),
+            "observed_standing": text("observed to be", width="medium", help=_STANDING_HELP),
+            "observed_scale": number("× the sum", format="%.2f", help=_SCALE_HELP),
+            "observed_scale_low": number("from", format="%.2f", help="95 % interval."),
+            "observed_scale_high": number("to", format="%.2f", help="95 % interval."),
+            "interacts": text("truly interacts", help="Known truth of the simulated screen."),
+            "predicted_scale": number("predicted × the sum", format="%.2f"),
+            "predicted_standing": text("predicted to be", width="medium", help=_STANDING_HELP),
+            "observed_kind": text("observed class", width="medium"),
+            "predicted_kind": text("predicted class", width="medium"),
+            "observed_dominant": text("dominant gene", help="Epistasis."),
+            "observed_magnitude": number("m", format="%.2f", help="√((c₁² + c₂²)/2)"),
+            "observed_fit": number("fit quality", format="%.2f"),
+            "observed_similarity": number("ρ of the singles", format="%.2f"),
+            "observed_n_genes": number("responding genes"),
+            "observed_reason": text("why undetermined", width="large"),
+        },
+    )  # fmt: skip
+    st.caption("Those farthest from the sum first. m: mean size of the two coefficients, 1 where "
+               "both genes keep their full effect. A dash: not applicable. c₁, c₂ and their "
+               "intervals are in the CSV.")  # fmt: skip
+    table_twin(rows, f"measured_classes_{run.name}")
