@@ -56,7 +56,7 @@ def artifact(choices: Choices, run: Run) -> None:
         st.caption(
             "Control cells, generated with the artifact on minus off, all else equal: mean of "
             "log2(1 + 10,000 · x / library size). 1 means about twice the expression. Bars: "
-            f"{GLOSSARY['interval']} The CSV holds all {len(genes):,} modelled genes of "
+            f"{GLOSSARY['posterior']} The CSV holds all {len(genes):,} modelled genes of "
             "every kind; kind 0 is all kinds together, as common as among failed cells."
         )
     with right:

@@ -100,7 +100,9 @@ GLOSSARY = {
     "Hochberg's false discovery rate), if cells were independent replicates. They are not.",
     "support": "How much the training data say about this query.",
     "seed": "Start of the random numbers: the same seed gives the same cells.",
-    "interval": "95 % interval over draws of the model's uncertain parameters.",
+    "interval": "95 % interval: over draws of the model's uncertain parameters, widened until it "
+    "held the effects seen in validation cells.",
+    "posterior": "95 % interval over draws of the model's uncertain parameters.",
     "split": "train: fitted on these cells; val: used to stop training; test: kept apart.",
 }
 
