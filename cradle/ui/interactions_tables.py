@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from cradle.evaluation.interactions import MIN_GENES
 from cradle.evaluation.standing import MIN_PAIRS, held_out, judged, skill
 from cradle.ui.figures import table_twin
 from cradle.ui.interactions_view import compared
@@ -32,8 +33,8 @@ def measure_next(table: pd.DataFrame, run: Run) -> None:
     if words := doubt(table):
         st.warning(words, icon=":material/warning:")
     rows, left = _with_singles(rows)
-    columns = ["pair", "predicted_scale", "predicted_standing", "strength", "strength_low",
-               "strength_high", "predicted_kind", "support", "cells", "alone"]  # fmt: skip
+    columns = ["pair", "predicted_scale", "predicted_standing", "alone", "strength", "strength_low",
+               "strength_high", "predicted_kind", "support", "cells"]  # fmt: skip
     shown = rows.assign(cells=rows[["n_first", "n_second"]].min(axis=1),
                         alone=rows["alone"].map(ALONE))[columns]  # fmt: skip
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
@@ -74,10 +75,11 @@ def doubt(table: pd.DataFrame) -> str:
     if n >= MIN_PAIRS and skill(held) > 0:
         return ""
     if n == 0:
-        why = "No measured pair that the model never saw can check what it says about pairs."
+        why = (f"No held-out pair in which at least {MIN_GENES} genes respond can check what the "
+               "model says about pairs.")  # fmt: skip
     else:
         only = "Only " if n < MIN_PAIRS else ""
-        why = (f"{only}{n} measured pair{'s' * (n > 1)} that the model never saw can check it; "
+        why = (f"{only}{n} held-out pair{'s' * (n > 1)} can check it; "
                f"there its squared error is {compared(held)} than that of saying that every pair "
                "is the plain sum.")  # fmt: skip
     return f"**Do not choose experiments by this ranking alone.** {why}"

@@ -37,10 +37,10 @@ def test_pairs_that_the_figure_leaves_out_are_counted():
     ("rows", "words"),
     [
         (_pairs([1.2] * 5, [1.0, 1.2, 1.2, 1.2, 1.2]), None),
-        (_pairs([1.2] * 4, [1.2] * 4), "Only 4 measured pairs"),
+        (_pairs([1.2] * 4, [1.2] * 4), "Only 4 held-out pairs"),
         (_pairs([1.2] * 5, [0.9] * 5), "125 % larger than that of saying"),
-        (_pairs([1.2] * 9, [1.2] * 9, n_genes=9), "No measured pair that the model never saw"),
-        (_pairs([1.2] * 9, [1.2] * 9, support=SEEN), "No measured pair that the model never saw"),
+        (_pairs([1.2] * 9, [1.2] * 9, n_genes=9), "No held-out pair in which at least 10"),
+        (_pairs([1.2] * 9, [1.2] * 9, support=SEEN), "No held-out pair in which at least 10"),
     ],
 )
 def test_the_ranking_is_doubted_unless_held_out_pairs_speak_for_the_model(rows, words):
