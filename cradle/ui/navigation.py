@@ -81,7 +81,8 @@ def link(key: str, text: str = "") -> None:
         st.markdown(f"{spec.icon} {words}")
 
 
-def go(key: str) -> None:
-    """Open another page at once; nothing happens where the page runs without the router."""
+def go(key: str, asked: dict[str, list[str]]) -> None:
+    """Open another page at once, with this in its link, which a value in the session alone would
+    not reach; nothing happens where the page runs without the router."""
     if st.session_state.get("routed"):
-        st.switch_page(ROOT / "pages" / PAGES[key].file)
+        st.switch_page(ROOT / "pages" / PAGES[key].file, query_params=asked)
