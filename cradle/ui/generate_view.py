@@ -176,7 +176,7 @@ def _distances(choices: Choices, together: pd.DataFrame, fitted: QCThresholds, l
         table, "generated",
         f"Over the modelled genes, against the {len(passing):,} observed cells with "
         f"{safe_label(label)}, all splits, that pass on page Quality control: over all genes, by "
-        f"{by_criteria(quality_view.judged(found, fitted))} at k = {fitted.mad:g} MAD. "
+        f"{by_criteria(quality.judged(found, fitted))} at k = {fitted.mad:g} MAD. "
         f"{distances.in_words(table)}",
     )  # fmt: skip
 

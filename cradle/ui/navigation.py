@@ -50,7 +50,10 @@ def configure() -> None:
     st.html(
         "<style>.stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}"
         # a link says where it leads to its end, also on a phone
-        "[data-testid='stPageLink'] a * {white-space: normal; overflow: visible}</style>"
+        "[data-testid='stPageLink'] a * {white-space: normal; overflow: visible}"
+        # Streamlit writes white on the primary colour, which is pale in the dark theme: 2.3 to 1
+        ".stApp [data-testid='stBaseButton-primary']:enabled, .stApp [data-tag], "
+        ".stApp [data-tag] * {color: light-dark(#FFFFFF, #11181F)}</style>"
     )
 
 

@@ -141,6 +141,11 @@ def passing_like_generated(choices: Choices, perturbation: str) -> pd.DataFrame 
     return table[~found["qc_fail"].reindex(table.index).astype(bool)]
 
 
+def judged(found: pd.DataFrame, fitted: QCThresholds) -> list[str]:
+    """Criteria that decide on these flags: selected, measurable, and measured."""
+    return [c for c in fitted.judged if found[f"fails_{c}"].notna().any()]
+
+
 def train_fail_share(choices: Choices) -> float | None:
     """Share of the training cells that fail a criterion by which generated cells are judged."""
     table, run = judged_like_generated(choices), store.run(choices)

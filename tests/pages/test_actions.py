@@ -1,5 +1,6 @@
 """What a reader does on the pages: thresholds, criteria, generation, maps, genes."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -220,6 +221,29 @@ def test_map_is_computed_on_request_only(demo: Path, open_page: Open) -> None:
     for colour in ("perturbation", "qc_fail", "true_artifact", "mt_percent", "gene"):
         app.selectbox(key="colour").set_value(colour).run()
         _calm(app)
+
+
+def test_the_page_says_so_when_its_map_is_not_that_of_the_form(demo: Path, open_page: Open) -> None:
+    def notes() -> list[str]:
+        return [t.value for t in _calm(app).markdown if "Press Compute the map" in t.value]
+
+    app = open_page("embeddings", method="PCA", n_generated="20")
+    app.button[0].click().run()
+    assert not notes()
+    assert any("such twins can lie on each other" in text.value for text in app.caption)
+    app.number_input(key="map_seed").set_value(4).run()
+    assert "still the PCA" in notes()[0]
+    assert app.metric, "the map stays meanwhile"
+    app.button[0].click().run()
+    assert not notes()
+    app.number_input(key="map_seed").set_value(0).run()
+    assert not notes(), "a map that was computed before is shown at once"
+    assert app.session_state["map_request"].seed == 0
+    from cradle.ui import embedding
+
+    first, second = embedding.cell_map(app.session_state["map_request"]).axes
+    assert re.fullmatch(r"PCA 1 \([\d.]+ % of the variance\)", first)
+    assert second.startswith("PCA 2 (")
 
 
 def test_a_map_that_was_computed_before_is_shown_at_once(demo: Path, open_page: Open) -> None:
