@@ -72,7 +72,7 @@ def in_words(table: pd.DataFrame) -> str:
     near = [criterion_label(c) for c in sides.index[sides[on] <= sides[off]]]
     far = f"{len(sides) - len(near)} of {len(sides)} criteria"
     but = f" (not in {', '.join(near)})" if near else ""
-    return f"With the artifact on they lie farther away in {far}{but}."
+    return f"With the artifact on, generated cells lie farther away in {far}{but}."
 
 
 def draw(table: pd.DataFrame, key: str, what: str, title: str = "") -> None:

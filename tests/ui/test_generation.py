@@ -62,7 +62,8 @@ def test_the_words_name_the_criteria_in_which_the_artifact_takes_cells_away() ->
          "source": ["artifact off", "artifact on"] * 2, "distance": [1.0, 2.0, 1.0, 0.5]}
     )  # fmt: skip
     assert in_words(rows) == (
-        "With the artifact on they lie farther away in 1 of 2 criteria (not in Hemoglobin share)."
+        "With the artifact on, generated cells lie farther away in 1 of 2 criteria (not in "
+        "Hemoglobin share)."
     )
     assert in_words(rows[rows["source"] == "artifact on"]) == ""
 
