@@ -27,7 +27,7 @@ def measure(cells: int = 4_000, genes: int = 2_000) -> dict[str, dict[str, float
     dense = log2_expression(adata.X, sizes).toarray()
 
     def ours(method: Method) -> None:
-        components = principal_components(log2_expression(adata.X, sizes), seed=0)
+        components, _ = principal_components(log2_expression(adata.X, sizes), seed=0)
         positions(components, method, seed=0)
 
     figures, ratios = {}, {}

@@ -23,7 +23,7 @@ _README = """Generated cells, and what is needed to make them again.
 
 query.json       the query with its seed; the run with its hash; the data with their hash; versions
 cells.h5ad       the cells, raw counts (AnnData)
-cells.csv        one row a cell: quality criteria and verdicts
+cells.csv        one row a cell: perturbation, artifact, quality criteria, verdicts at qc_mad
 effects.csv      predicted effects against control, log2(1 + 1e4 x / library size), 95 % intervals
 model_card.json  what the model was trained on, its scores and its limits
 
@@ -55,14 +55,14 @@ def bundle(
     tables
         Name -> table; ``cells`` and, unless control was asked for, ``effects``.
     """
-    label, data = str(query["perturbation"]), dict(run.provenance.get("data", {}))
+    data = dict(run.provenance.get("data", {}))
     record = {
         "query": dict(query),
-        "support": "seen" if label == CONTROL else run.support(label),
+        "support": _support(run, query),
         "run": {"name": run.name, "model": run.model_name, "sha256": fingerprint},
         "data": data,
         "thresholds": {"mad": run.config["mad"], "criteria": list(run.config["criteria"])},
-        "versions": {**run.provenance.get("versions", {}), "cradle_now": __version__},
+        "versions": _versions(run),
         "command": command(run, query),
     }
     words = " The model has learned from simulated cells." if data.get("simulated") else ""
@@ -79,6 +79,43 @@ def bundle(
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED)
     return stream.getvalue()
+
+
+def origin(run: Run, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Where generated cells come from, for ``uns["cradle"]["generated"]`` of their file.
+
+    Parameters
+    ----------
+    run
+        The run that has answered.
+    query
+        As for :func:`bundle`.
+    """
+    data = run.provenance.get("data", {})
+    size = query.get("library_size") or run.config["settings"].get("library_size")
+    return {
+        **query,
+        "library_size": "drawn from training cells" if size is None else size,
+        "support": _support(run, query),
+        "run": run.name,
+        "model": run.model_name,
+        "dataset": str(data.get("name", "")),
+        "data_hash": str(run.config.get("data_hash", "")),
+        "simulated": bool(data.get("simulated")),
+        "qc_mad": run.config["mad"],
+        "qc_criteria": list(run.config["criteria"]),
+        "versions": _versions(run),
+        "command": command(run, query),
+    }
+
+
+def _support(run: Run, query: Mapping[str, Any]) -> str:
+    label = str(query["perturbation"])
+    return "seen" if label == CONTROL else run.support(label)
+
+
+def _versions(run: Run) -> dict[str, str]:
+    return {**run.provenance.get("versions", {}), "cradle_now": __version__}
 
 
 def command(run: Run, query: Mapping[str, Any]) -> str:

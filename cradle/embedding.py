@@ -17,8 +17,9 @@ N_COMPONENTS, N_NEIGHBOURS = 50, 15
 
 def principal_components(
     x: Any, seed: int, fitted_on: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.float32]:
-    """Coordinates of all cells, ``(n_cells, n_components)``, along the axes of some of them.
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Coordinates of all cells, ``(n_cells, n_components)``, along the axes of some of them; and
+    the share of these cells' variance along each axis, ``(n_components,)``.
 
     Parameters
     ----------
@@ -35,8 +36,10 @@ def principal_components(
     n = min(N_COMPONENTS, n_fitted - 1, x.shape[1] - 1)
     model = PCA(n, svd_solver="randomized", random_state=seed)
     if fitted_on is None or fitted_on.all():
-        return np.asarray(model.fit_transform(x.toarray()), np.float32)
-    return np.asarray(model.fit(x[fitted_on].toarray()).transform(x.toarray()), np.float32)
+        placed = model.fit_transform(x.toarray())
+    else:
+        placed = model.fit(x[fitted_on].toarray()).transform(x.toarray())
+    return np.asarray(placed, np.float32), np.asarray(model.explained_variance_ratio_, np.float32)
 
 
 def positions(

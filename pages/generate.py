@@ -1,6 +1,6 @@
 """Generate: cells of any perturbation that the model can express, beside the observed ones."""
 
-from cradle.ui import generate_view, picker
+from cradle.ui import generate_form, generate_view, picker
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 from cradle.ui.store import needs_run
@@ -8,11 +8,11 @@ from cradle.ui.store import needs_run
 
 def body(choices: Choices) -> None:
     run = needs_run(choices)
-    query = generate_view.ask(run)
+    query, answered = generate_form.ask(run)
     if query is None:
-        generate_view.nothing_yet()
+        generate_form.nothing_yet()
         return
-    picker.support(run, query.label)
+    picker.support(run, query.label, note="" if answered else generate_form.outdated(query))
     generate_view.results(choices, query)
 
 

@@ -7,6 +7,11 @@ from cradle.ui.frame import show
 from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
 
+NEXT = (
+    ("quality", "generate", "effects", "embeddings", "interactions"),
+    ("compare", "inside", "train", "data", "methods"),
+)
+
 
 def body(choices: Choices) -> None:
     st.markdown(
@@ -27,9 +32,10 @@ def body(choices: Choices) -> None:
     with right:
         glance.run(choices, store.run(choices))
     st.subheader("Where to go next")
-    for key in ("quality", "generate", "effects", "embeddings", "interactions", "compare", "inside",
-                "train", "data", "methods"):  # fmt: skip
-        link(key)
+    for column, keys in zip(st.columns(2), NEXT, strict=True):
+        with column:
+            for key in keys:
+                link(key)
 
 
 show("overview", body)

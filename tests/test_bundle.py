@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cradle.bundle import bundle, command
+from cradle.bundle import bundle, command, origin
 from cradle.cli.main import main
 from cradle.fitting import fit
 from cradle.runs import Run
@@ -41,6 +41,7 @@ def test_the_command_in_the_bundle_makes_the_same_cells(run: Run, tmp_path, monk
     assert record["run"]["sha256"] == "ab" * 32
     assert record["data"]["hash"] == run.config["data_hash"]
     assert "torch" in record["versions"]
+    assert record["thresholds"]["mad"] == run.config["mad"]
     assert b"simulated cells" in files["README.txt"]
     assert b"'=1+1" in files["cells.csv"], "no cell can run as a formula"
     words = shlex.split(record["command"])
@@ -49,6 +50,14 @@ def test_the_command_in_the_bundle_makes_the_same_cells(run: Run, tmp_path, monk
     again = tmp_path / "again.h5ad"
     assert main([*words[3:-1], str(again)]) == 0
     stored = ad.read_h5ad(io.BytesIO(files["cells.h5ad"]))
+    said = ad.read_h5ad(again).uns["cradle"]["generated"]
+    assert {key: said[key] for key in query} == query
+    assert (said["run"], said["model"]) == (run.name, "cradle_vae")
+    assert said["data_hash"] == run.config["data_hash"]
+    assert said["simulated"] is np.True_ or said["simulated"] is True
+    assert said["qc_mad"] == run.config["mad"]
+    assert list(said["qc_criteria"]) == list(run.config["criteria"])
+    assert "torch" in said["versions"]
     np.testing.assert_array_equal(ad.read_h5ad(again).X.toarray(), stored.X.toarray())
 
 
@@ -56,5 +65,6 @@ def test_a_drawn_library_size_is_not_in_the_command(run: Run):
     query = {"perturbation": "control", "n_cells": 5, "artifact": "off", "seed": 0,
              "library_size": None}  # fmt: skip
     assert "--library-size" not in command(run, query)
+    assert origin(run, query)["library_size"] == "drawn from training cells"
     with zipfile.ZipFile(io.BytesIO(bundle(run, "", query, b"", {}))) as archive:
         assert json.loads(archive.read("query.json"))["support"] == "seen"

@@ -90,6 +90,7 @@ def _opened(arguments: argparse.Namespace) -> "tuple[Run, AnnData | None]":
 
 def generate(arguments: argparse.Namespace) -> Answer:
     """Write generated cells."""
+    from cradle.bundle import origin
     from cradle.files import write_h5ad
 
     run, _ = _opened(arguments)
@@ -106,8 +107,16 @@ def generate(arguments: argparse.Namespace) -> Answer:
         seed=arguments.seed,
         library_size=arguments.library_size,
     )
-    write_h5ad(arguments.out, cells)
     label = str(cells.obs["perturbation"].iloc[0])
+    query = {
+        "perturbation": label,
+        "n_cells": arguments.n_cells,
+        "artifact": arguments.artifact,
+        "seed": arguments.seed,
+        "library_size": arguments.library_size,
+    }
+    cells.uns["cradle"] = {"generated": origin(run, query)}
+    write_h5ad(arguments.out, cells)
     passed = 1 - cells.obs.groupby("artifact", observed=True)["qc_fail"].mean()
     report = {
         "out": str(arguments.out),

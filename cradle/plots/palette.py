@@ -22,10 +22,14 @@ ARTIFACT_ON = Style("artifact on", "#E69F00", "square", "dot")
 STYLES = {style.label: style for style in (OBSERVED, ARTIFACT_OFF, ARTIFACT_ON)}
 
 THRESHOLD = "#D55E00"
+NEUTRAL = "#7F7F7F"
+#: Verdicts of quality control, where single cells are coloured by them.
+FAILS = Style("fails", THRESHOLD, "x", "solid")
+PASSES = Style("passes", NEUTRAL, "circle-open", "solid")
+VERDICTS = {style.label: style for style in (FAILS, PASSES)}
 FAIL_ZONE = "rgba(213,94,0,0.12)"
 PASS_ZONE = "rgba(0,158,115,0.07)"
 MARKED = "#C2278B"  # cells that the reader has selected; seen on white and on dark
-NEUTRAL = "#7F7F7F"
 GRID = "rgba(127,127,127,0.22)"
 
 CATEGORIES = (

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cradle.plots.layout import LASSO_TITLE, NARROW_TITLE, finish
-from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS, THRESHOLD
+from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS, THRESHOLD, VERDICTS
 
 WEBGL_ABOVE = 5_000
 MAX_POINTS = 30_000
@@ -147,8 +147,9 @@ def _classes(values: pd.Series) -> tuple[dict[str, object], dict[str, dict[str, 
         name: {"color": CATEGORIES[i % 8], "symbol": SYMBOLS[(i + i // 8) % 8]}
         for i, name in enumerate(names)
     }
-    for name in STYLES.keys() & look.keys():
-        look[name] = {"color": STYLES[name].color, "symbol": STYLES[name].symbol}
+    known = STYLES | VERDICTS
+    for name in known.keys() & look.keys():
+        look[name] = {"color": known[name].color, "symbol": known[name].symbol}
     text = values.astype(str)
     return {
         key: text.map({n: s[key] for n, s in look.items()}) for key in ("color", "symbol")

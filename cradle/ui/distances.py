@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from cradle.data.qc import QCThresholds
+from cradle.plots.palette import ARTIFACT_OFF, ARTIFACT_ON
 from cradle.ui import store
 from cradle.ui.labels import criterion_label
 
@@ -60,6 +61,18 @@ def stored_pass_rate(run_path: str, mad: float, split: str = "all") -> dict[str,
     rates = (store.scores_at(run_path).get(split) or {}).get("qcpr") or {}
     found = rates.get(f"{mad:g}")
     return dict(found) if found and found.get("rate") is not None else None
+
+
+def in_words(table: pd.DataFrame) -> str:
+    """In how many criteria the artifact moves cells away; empty where only one side is there."""
+    off, on = ARTIFACT_OFF.label, ARTIFACT_ON.label
+    sides = table.pivot_table("distance", "criterion", "source", sort=False)
+    if not {off, on} <= set(sides):
+        return ""
+    near = [criterion_label(c) for c in sides.index[sides[on] <= sides[off]]]
+    far = f"{len(sides) - len(near)} of {len(sides)} criteria"
+    but = f" (not in {', '.join(near)})" if near else ""
+    return f"With the artifact on, generated cells lie farther away in {far}{but}."
 
 
 def draw(table: pd.DataFrame, key: str, what: str, title: str = "") -> None:

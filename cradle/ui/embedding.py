@@ -81,12 +81,24 @@ class CellMap:
         (n_cells, 2).
     mixing
         ``neighbour_mixing`` of observed and artifact-off cells; None where one is missing.
+    explained
+        Of PCA, the share of variance along each axis, (2,).
     """
 
     request: MapRequest
     obs: pd.DataFrame
     positions: npt.NDArray[np.float32]
     mixing: float | None
+    explained: npt.NDArray[np.float32] | None = None
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Titles of the axes."""
+        method, shares = self.request.method, self.explained
+        told = (
+            ("", "") if shares is None else [f" ({100 * s:.1f} % of the variance)" for s in shares]
+        )
+        return f"{method} 1{told[0]}", f"{method} 2{told[1]}"
 
 
 def at_hand(request: MapRequest) -> bool:
@@ -130,7 +142,7 @@ def computed(request: MapRequest, tell: Tell = lambda _share, _words: None) -> m
     source = adata.obs["source"].astype(str).to_numpy()
     fitted_on = source == "observed" if request.basis == "observed cells" else source != ""
     tell(0.5, f"Principal components of {adata.n_obs:,} cells")
-    components = principal_components(adata.X, request.seed, fitted_on)
+    components, shares = principal_components(adata.X, request.seed, fitted_on)
     tell(0.6, f"{request.method} of {adata.n_obs:,} cells, from seconds to a minute")
     placed = positions(
         components, request.method, request.seed,
@@ -139,7 +151,8 @@ def computed(request: MapRequest, tell: Tell = lambda _share, _words: None) -> m
     tell(0.9, "How well observed and generated cells mix")
     pair = np.isin(source, ["observed", "artifact off"])
     mixing = neighbour_mixing(components[pair], source[pair])
-    return map_store.Stored(adata.obs.reset_index(drop=True), placed, mixing)
+    explained = shares[:2] if request.method == "PCA" else None
+    return map_store.Stored(adata.obs.reset_index(drop=True), placed, mixing, explained)
 
 
 def check_basis(request: MapRequest) -> None:

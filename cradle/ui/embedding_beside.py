@@ -79,11 +79,10 @@ def _panels(drawn: list[tuple[Run, CellMap]]) -> None:
 
 def _panel(run: Run, found: CellMap, points: pd.DataFrame, by: str, gene: object) -> None:
     mixing = "" if found.mixing is None else f", mixing {found.mixing:.2f}"
-    method = found.request.method
     unit = embedding_view.options_label(by) if gene is None else f"{safe_label(gene)}, log2 units"
     fig = cell_map(
         points, title=f"{other_runs.described(run)}{mixing}",
-        axes=(f"{method} 1", f"{method} 2"), color="color",
+        axes=found.axes, color="color",
         numeric=pd.api.types.is_numeric_dtype(points["color"]), unit=unit,
     )  # fmt: skip
     fig.update_layout(height=440, dragmode=False)

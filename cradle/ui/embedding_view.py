@@ -24,6 +24,10 @@ BASES: dict[Basis, str] = {
     "all cells": "computed jointly",
     "observed cells": "fitted on the observed cells, generated ones projected",
 }
+_TWINS = (
+    "Each generated cell is there twice, with the artifact off and on; such twins can lie on each "
+    "other, and their colours then mix. "
+)
 N_SHOWN, N_OBSERVED, N_GENERATED = 6, 2000, 100  # what the form starts with
 
 
@@ -37,7 +41,8 @@ def ask(choices: Choices) -> MapRequest | None:
     counts = _counts(choices)
     source = choices.dataset.source
     has_artifact = run is not None and run.learned_artifact
-    with st.form("map_form", border=True):
+    # no st.form: that keeps a change to itself, and the page could not say that its map is old
+    with st.container(border=True):
         method = st.segmented_control("Method", ("PCA", "UMAP", "t-SNE"), default="UMAP",
                                       required=True, key="method", bind="query-params")  # fmt: skip
         shown = st.multiselect(
@@ -65,8 +70,9 @@ def ask(choices: Choices) -> MapRequest | None:
             help="All cells: observed and generated ones share one map. Observed cells: these "
             "alone make the map, and generated ones are projected onto it (UMAP and PCA).",
         )  # fmt: skip
-        pressed = st.form_submit_button("Compute the map", type="primary",
-                                        icon=":material/play_arrow:")  # fmt: skip
+        with st.container(horizontal=True, vertical_alignment="center"):
+            pressed = st.button("Compute the map", type="primary", icon=":material/play_arrow:")
+            note = st.empty()
     asked = compose(
         choices, list(shown), int(n_observed), int(n_generated), bool(artifact),
         cast("Method", method), int(seed), cast("Basis", basis),
@@ -77,14 +83,20 @@ def ask(choices: Choices) -> MapRequest | None:
             f"{asked.n_observed:,} observed cells and {asked.n_generated:,} generated ones per "
             "perturbation and artifact state are drawn."
         )
-    if pressed:
-        if not shown:
-            raise InputError("No perturbation is chosen.", "an empty list.", "Choose at least one.")
+    if pressed and not shown:
+        raise InputError("No perturbation is chosen.", "an empty list.", "Choose at least one.")
+    if pressed or (shown and embedding.at_hand(asked)):
         st.session_state["map_request"] = asked
     last: MapRequest | None = st.session_state.get("map_request")
-    if last is not None and last[:2] == asked[:2]:
-        return last
-    return asked if shown and embedding.at_hand(asked) else None
+    if last is None or last[:2] != asked[:2]:
+        return None
+    if last != asked:
+        note.markdown(f":orange-background[:material/update: {_outdated(last)}]", width="content")
+    return last
+
+
+def _outdated(last: MapRequest) -> str:
+    return f"Below is still the {last.method} asked for before. Press Compute the map to update."
 
 
 def compose(
@@ -159,7 +171,7 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
     fig = plotted(
         cell_map,
         points, title=f"{request.method} of {len(points):,} cells by {options_label(by)}",
-        axes=(f"{request.method} 1", f"{request.method} 2"), color="color", numeric=numeric,
+        axes=drawn.axes, color="color", numeric=numeric,
         unit=options_label(by) if gene is None else f"{safe_label(gene)}, log2 units",
         selected=marked or None,
     )  # fmt: skip
@@ -174,6 +186,7 @@ def draw(choices: Choices, request: MapRequest, drawn: CellMap) -> list[int]:
         f"log2(1 + 10,000 · x / library size) of {len(embedding.genes(request)):,} genes → "
         f"{N_COMPONENTS} principal components → {request.method}"
         f"{_settings(request.method)}; seed {request.seed}. "
+        f"{_TWINS if request.artifact and request.n_generated else ''}"
         "**Distances and sizes on this map are not evidence.**"
     )
     return selection.take(chosen)

@@ -11,7 +11,6 @@ import streamlit as st
 from cradle.bundle import bundle
 from cradle.data.dosage import canonical
 from cradle.data.schema import CONTROL
-from cradle.errors import InputError
 from cradle.plots.heatmap import effect_heatmap
 from cradle.ui import generation, store, surprise
 from cradle.ui.figures import figure_with_table, slug
@@ -19,7 +18,7 @@ from cradle.ui.labels import GLOSSARY, SUPPORT, safe_label, safe_labels
 
 if TYPE_CHECKING:
     from cradle.runs import Run
-    from cradle.ui.generate_view import Query
+    from cradle.ui.generate_form import Query
 
 MAX_COMPARED = 4
 N_GENES = 20
@@ -27,16 +26,15 @@ CHANGED = 0.5  # log2 units
 _MAX_OPTIONS = 3_000
 
 
-def save(run: Run, query: Query, judged: pd.DataFrame, name: str) -> None:
+def save(run: Run, query: Query, cells: pd.DataFrame, name: str) -> None:
     """Download of the bundle."""
 
     def make() -> bytes:
         path = str(run.path)
-        tables = {"cells": judged}
+        tables = {"cells": cells}
         if query.label != CONTROL:
             tables["effects"] = generation.effects(path, query.label, query.seed).to_frame()
-        asked: dict[str, Any] = {"perturbation": query.label, **query._asdict()}
-        del asked["label"]
+        asked = generation.as_asked(*query)
         return bundle(run, store.fingerprint(path), asked, generation.h5ad(path, *query), tables)
 
     st.download_button(
@@ -55,8 +53,10 @@ def compare(run: Run, query: Query) -> None:
         placeholder="Other perturbations, or type one: A+B",
         help="Any combination of the genes that training cells carry, three at most.",
     )  # fmt: skip
-    labels = list(dict.fromkeys([query.label, *(_checked(run, name) for name in chosen)]))
-    labels = [label for label in labels if label != CONTROL]
+    known, left_out = _known(run, chosen)
+    if left_out:
+        st.warning(f"Left out, because this run does not know a gene of it: {', '.join(left_out)}.")
+    labels = [name for name in dict.fromkeys([query.label, *known]) if name != CONTROL]
     if not labels:
         st.info("Control cells have no effect. Choose perturbations to compare.")
         return
@@ -99,8 +99,9 @@ def _rows(run: Run, effects: dict[str, Any]) -> None:
             "support": st.column_config.TextColumn(help=" ".join(
                 f"{kind}: {words}" for kind, (_, _, words) in SUPPORT.items())),
             "size": st.column_config.NumberColumn(
-                "size of the effect", format="%.2f",
-                help="Length of the vector of effects over all modelled genes, log2 units."),
+                "size of the effect (log2 units)", format="%.2f",
+                help="Length of the vector of effects: the root of their summed squares, over all "
+                "modelled genes."),
             "changed": st.column_config.NumberColumn(
                 f"genes beyond ±{CHANGED:g}", help="Predicted effect, log2 units."
             ),
@@ -114,14 +115,13 @@ def _options(run: Run, label: str) -> list[str]:
     return [*measured, *(p for p in pairs if p != label)][:_MAX_OPTIONS]
 
 
-def _checked(run: Run, text: str) -> str:
-    """Canonical label of what was chosen or typed."""
-    parts = [part.strip() for part in text.split("+")]
-    unknown = [part for part in parts if part not in run.perturbed_genes]
-    if unknown:
-        raise InputError(
-            "This run does not know a gene of the comparison.",
-            f"{', '.join(unknown)[:80]!r}.",
-            f"Use genes such as {', '.join(run.perturbed_genes[:6])}.",
-        )
-    return canonical(parts)
+def _known(run: Run, chosen: list[str]) -> tuple[list[str], list[str]]:
+    """Canonical labels of what was chosen or typed; and what has a gene that the run lacks."""
+    known, left_out = [], []
+    for text in chosen:
+        parts = [part.strip() for part in text.split("+")]
+        if set(parts) <= set(run.perturbed_genes):
+            known.append(canonical(parts))
+        else:
+            left_out.append(safe_label(text))
+    return known, left_out

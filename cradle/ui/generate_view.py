@@ -1,15 +1,14 @@
-"""Parts of the generate page."""
+"""Results of the generate page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
-from cradle.errors import InputError
 from cradle.evaluation.moments import observed_effects
 from cradle.plots.effects import top_genes
 from cradle.plots.palette import ARTIFACT_ON
@@ -18,91 +17,31 @@ from cradle.ui import (
     distances,
     generate_extras,
     generation,
-    picker,
     quality,
+    quality_view,
     store,
     summaries,
-    surprise,
 )
 from cradle.ui.figures import csv_bytes, figure, figure_with_table, plotted, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
-from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
-from cradle.ui.quality_view import threshold_note
+from cradle.ui.labels import GLOSSARY, by_criteria, criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
 if TYPE_CHECKING:
     from cradle.runs import Run
+    from cradle.ui.generate_form import Query
 
-SHOWN = "generated"  # in the link: the cells were asked for
-
-
-class Query(NamedTuple):
-    """What to generate; see ``Predictor.generate``."""
-
-    label: str
-    n_cells: int
-    artifact: generation.Switch
-    seed: int
-    library_size: float | None
-
-
-def ask(run: Run) -> Query | None:
-    """The form; returns the query last asked for with this run."""
-    if not run.spec.generates:
-        raise InputError(
-            "This model predicts effects but generates no cells.",
-            f"{run.spec.label}: {run.spec.why_no_cells}.", "Choose another run in the sidebar.",
-        )  # fmt: skip
-    with st.container(border=True):
-        label = picker.label(run)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            lucky = surprise.button(run)
-            picker.badge(run, label)
-    with st.form("query_form", border=True):
-        left, middle, right, last = st.columns([4, 3, 3, 3])
-        artifact = left.segmented_control(
-            "Artifact", ["off", "on", "twins"] if run.learned_artifact else ["off"],
-            default="off",
-            required=True, key="artifact", bind="query-params",
-            help=f"{GLOSSARY['artifact']} Off: clean cells. On: flawed ones. {GLOSSARY['twins']}",
-        )  # fmt: skip
-        n_cells = middle.number_input("Cells", 10, 5000, 500, 50, key="n_cells",
-                                      bind="query-params")  # fmt: skip
-        size = right.number_input(
-            "Library size (0: drawn)", 0, 200_000, 0, 1000, key="library_size",
-            bind="query-params", help=GLOSSARY["library_size"] + " With 0 it is drawn from "
-            "training cells: QC-passing ones with the artifact off, QC-failed ones with it on.",
-        )  # fmt: skip
-        seed = last.number_input("Seed", 0, 9999, 0, key="seed", bind="query-params",
-                                 help=GLOSSARY["seed"])  # fmt: skip
-        pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
-    pressed = pressed or lucky
-    if pressed:
-        st.query_params[SHOWN] = "yes"  # a link then shows the cells too, not only the form
-    linked = "query" not in st.session_state and st.query_params.get(SHOWN) == "yes"
-    if pressed or linked:
-        switch = cast("generation.Switch", artifact)
-        st.session_state["query"] = (
-            str(run.path),
-            Query(label, int(n_cells), switch, int(seed), float(size) or None),
-        )
-    path, query = st.session_state.get("query", (None, None))
-    return query if path == str(run.path) else None
-
-
-def nothing_yet() -> None:
-    """Empty state."""
-    st.info(
-        "Pick one or more genes and press **Generate**. Without genes you get control cells. "
-        "500 cells take a few seconds.",
-        icon=":material/arrow_upward:",
-    )
+_SWITCH = {"off": "off", "on": "on", "twins": "off and on (twins)"}
+_WHATEVER = (
+    ", whatever the switch says: a flaw is no effect of the perturbation (what it changes is in "
+    "the tab *What the artifact changes*)"
+)
 
 
 def results(choices: Choices, query: Query) -> None:
     """Everything about the generated cells."""
     run = store.needs_run(choices)
-    threshold_note(choices)
+    quality_view.threshold_note(choices)
     fitted = quality.thresholds(choices)
     generated = generation.cells(str(run.path), *query)
     judged = generation.verdicts(generated, fitted)
@@ -110,15 +49,17 @@ def results(choices: Choices, query: Query) -> None:
     together = generation.with_observed(judged, observed)
     n_observed = 0 if observed is None else len(observed)
     st.caption(
-        f"{generated.n_obs:,} generated cells, seed {query.seed}; {n_observed:,} observed cells of "
-        f"the same perturbation beside them, all splits, judged by the same criteria "
-        f"({', '.join(criterion_label(c) for c in fitted.generable) or 'none measurable'}) at "
-        f"k = {fitted.mad:g} MAD."
+        f"{generated.n_obs:,} generated cells, artifact {_SWITCH[query.artifact]}, seed "
+        f"{query.seed}. {generation.sizes_in_words(run, query.artifact, query.library_size)} "
+        f"{f'The {n_observed:,}' if n_observed else 'No'} observed cells of the same perturbation, "
+        f"all splits, stand beside them. Judged over the modelled genes by "
+        f"{by_criteria(fitted.generable)} at k = {fitted.mad:g} MAD."
     )
     if observed is None and choices.dataset.source is None:
         st.info("The observed cells are not on this machine (page Data), so none stand beside.")
     _rates(together, fitted)
-    downloads(run, query, judged)
+    _hardly_any_fails(choices, fitted)
+    downloads(run, query, generation.table(generated, judged, **_of(choices, query)))
     tabs = st.tabs(["Top genes", "Quality control", "What the artifact changes",
                     "Compare combinations"])  # fmt: skip
     with tabs[0]:
@@ -142,11 +83,36 @@ def _rates(together: pd.DataFrame, fitted: QCThresholds) -> None:
         column.metric(
             f"Pass QC: {source}", f"{row['rate']:.1f} %", border=True, delta_color="off",
             delta=f"95 % interval {row['low']:.1f}–{row['high']:.1f}", delta_arrow="off",
-            help=f"{GLOSSARY['qc_pass_rate']} Of {int(row['n']):,} cells.",
+            help=f"Of {int(row['n']):,} cells, judged by {by_criteria(fitted.generable)}.",
         )  # fmt: skip
 
 
-def downloads(run: Run, query: Query, judged: pd.DataFrame) -> None:
+def _hardly_any_fails(choices: Choices, fitted: QCThresholds) -> None:
+    """Warn beside the pass rates where next to no observed cell would fail either."""
+    from cradle.evaluation.quality import MIN_FAIL_SHARE
+
+    share = quality.train_fail_share(choices)
+    if share is None:
+        stored = distances.stored_pass_rate(str(store.needs_run(choices).path), choices.mad)
+        share = (stored or {}).get("train_fail_rate")
+    if fitted.generable and share is not None and share < MIN_FAIL_SHARE:
+        st.warning(
+            f"**These pass rates can hardly tell good cells from bad ones**: only "
+            f"{100 * share:.2g} % of the training cells fail by what can be judged on generated "
+            f"cells ({', '.join(map(criterion_label, fitted.generable))}).",
+            icon=":material/warning:",
+        )
+
+
+def _of(choices: Choices, query: Query) -> dict[str, object]:
+    """What a table of the cells has to say of itself, wherever it is opened."""
+    return {
+        "seed": query.seed, "qc_mad": choices.mad, "dataset": choices.dataset.name,
+        "simulated": choices.dataset.simulated, "run": store.needs_run(choices).name,
+    }  # fmt: skip
+
+
+def downloads(run: Run, query: Query, cells: pd.DataFrame) -> None:
     """The cells as ``.h5ad``, their table as CSV, and all of it as a bundle."""
     name = slug(f"{query.label}_artifact_{query.artifact}_seed{query.seed}")
     with st.container(horizontal=True):
@@ -155,10 +121,10 @@ def downloads(run: Run, query: Query, judged: pd.DataFrame) -> None:
             "application/octet-stream", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "Table of cells (.csv)", lambda: csv_bytes(judged), f"{name}_cells.csv", "text/csv",
+            "Table of cells (.csv)", lambda: csv_bytes(cells), f"{name}_cells.csv", "text/csv",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
-        generate_extras.save(run, query, judged, name)
+        generate_extras.save(run, query, cells, name)
 
 
 def _top_genes(run: Run, query: Query) -> None:
@@ -176,7 +142,8 @@ def _top_genes(run: Run, query: Query) -> None:
     n = int(table["n_cells"].max())
     observed = f"Observed: all {n:,} cells of all splits." if n else "Never measured."
     st.caption(
-        f"{GLOSSARY['effect']} Predicted with the artifact off, seed {query.seed}; bars: "
+        f"{GLOSSARY['effect']} Predicted with the artifact off"
+        f"{'' if query.artifact == 'off' else _WHATEVER}, seed {query.seed}; bars: "
         f"{GLOSSARY['interval']} {observed}"
     )
 
@@ -202,12 +169,15 @@ def _distances(choices: Choices, together: pd.DataFrame, fitted: QCThresholds, l
     if passing is None or passing.empty:
         distances.draw_stored(str(run.path), choices.mad)
         return
-    generated = together[together["source"] != "observed"]
+    found = quality.flags(choices)
+    assert found is not None
+    table = distances.between(together[together["source"] != "observed"], passing, fitted)
     distances.draw(
-        distances.between(generated, passing, fitted), "generated",
-        f"Against {len(passing):,} observed cells with {safe_label(label)}, all splits, that pass "
-        f"every selected criterion at k = {fitted.mad:g} MAD; over the modelled genes. "
-        "Artifact on should lie far away, artifact off near.",
+        table, "generated",
+        f"Over the modelled genes, against the {len(passing):,} observed cells with "
+        f"{safe_label(label)}, all splits, that pass on page Quality control: over all genes, by "
+        f"{by_criteria(quality.judged(found, fitted))} at k = {fitted.mad:g} MAD. "
+        f"{distances.in_words(table)}",
     )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from cradle.bundle import origin
 from cradle.data.qc import QCThresholds, judge_generated
 from cradle.evaluation.effects import Effects
 from cradle.plots.density import densities
@@ -17,6 +18,7 @@ from cradle.ui import store
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from cradle.runs import Run
 
 Switch = Literal["off", "on", "twins"]
 SOURCES = {"off": ARTIFACT_OFF.label, "on": ARTIFACT_ON.label}
@@ -39,10 +41,43 @@ def effects(run_path: str, label: str, seed: int) -> Effects:
     return predicted
 
 
+def sizes_in_words(run: Run, artifact: Switch, library_size: float | None) -> str:
+    """Where the library sizes of generated cells come from; see ``Predictor.generate``."""
+    from cradle.generated import size_pool
+
+    fixed = library_size or run.config["settings"].get("library_size")
+    if fixed:
+        return f"Each has a library size of {fixed:,.0f}."
+    failed = artifact == "on"
+    median = np.median(size_pool(run.library_sizes, failed=failed))
+    words = f"Their library sizes are those of training cells that {'fail' if failed else 'pass'} "
+    words += f"quality control (drawn; median {median:,.0f})"
+    if failed:
+        return words + "; twins keep those of passing cells, so they pass at another rate."
+    return words + ("; both of a pair have the same." if artifact == "twins" else ".")
+
+
 def verdicts(generated: AnnData, thresholds: QCThresholds) -> pd.DataFrame:
     """Values and flags of generated cells at the given thresholds, with ``source``."""
     table = judge_generated(generated, thresholds)
     return table.assign(source=generated.obs["artifact"].astype(str).map(SOURCES).to_numpy())
+
+
+def table(generated: AnnData, judged: pd.DataFrame, **of: object) -> pd.DataFrame:
+    """The generated cells for a spreadsheet: which, of what, and how they were judged.
+
+    Parameters
+    ----------
+    generated, judged
+        Cells, and their ``verdicts``.
+    of
+        Further columns, the same for all cells.
+    """
+    known = [c for c in ("perturbation", "artifact", "twin", "library_size") if c in generated.obs]
+    conditions = generated.obs[known].rename_axis("cell").reset_index()
+    verdict = judged.drop(columns="source").reset_index(drop=True)
+    made: pd.DataFrame = pd.concat([conditions, verdict], axis=1).assign(**of)
+    return made
 
 
 def with_observed(judged: pd.DataFrame, observed: pd.DataFrame | None) -> pd.DataFrame:
@@ -117,6 +152,14 @@ def fail_rates(judged: pd.DataFrame, criteria: tuple[str, ...]) -> pd.DataFrame:
     return table.reset_index()
 
 
+def as_asked(
+    label: str, n_cells: int, artifact: Switch, seed: int, library_size: float | None
+) -> dict[str, Any]:
+    """A query as exports record it."""
+    return {"perturbation": label, "n_cells": n_cells, "artifact": artifact, "seed": seed,
+            "library_size": library_size}  # fmt: skip
+
+
 @st.cache_data(max_entries=4, show_spinner="Writing the file …")
 def h5ad(
     run_path: str, label: str, n_cells: int, artifact: Switch, seed: int, library_size: float | None
@@ -125,7 +168,9 @@ def h5ad(
     import tempfile
     from pathlib import Path
 
-    adata = cells(run_path, label, n_cells, artifact, seed, library_size)
+    query = label, n_cells, artifact, seed, library_size
+    adata = cells(run_path, *query).copy()
+    adata.uns["cradle"] = {"generated": origin(store.run_at(run_path), as_asked(*query))}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cells.h5ad"
         adata.write_h5ad(path, compression="gzip")

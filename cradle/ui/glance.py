@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import METRICS
 from cradle.ui import quality, store
-from cradle.ui.labels import GLOSSARY, criterion_label, safe_label
+from cradle.ui.labels import GLOSSARY, by_criteria, safe_label
 from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
 from cradle.ui.summaries import composition, stored_composition
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
     from cradle.runs import Run
 
-CARD = 205  # pixels
-SMALL_CARD = 165  # two beside each other on a phone
+CARD = 165  # pixels; two beside each other on a phone
 SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
 SPLIT_NAMES = {"test": "test (held out)", "val": "val", "train": "train", "all": "all"}
 
@@ -50,39 +48,38 @@ def dataset(choices: Choices) -> None:
     adata, run = store.cells(choices), store.run(choices)
     kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
     n_genes = adata.n_vars if adata is not None else len(run.genes) if run is not None else 0
-    with _cards():
-        st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=SMALL_CARD)
+    with st.container(horizontal=True, gap="small"):
+        st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=CARD)
         st.metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
-                  border=True, width=SMALL_CARD)  # fmt: skip
+                  border=True, width=CARD)  # fmt: skip
         st.metric(
             "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
-            width=SMALL_CARD, help=f"{kinds.get('single', 0)} single genes and "
+            width=CARD, help=f"{kinds.get('single', 0)} single genes and "
             f"{kinds.get('combination', 0)} combinations, control not counted.",
         )  # fmt: skip
-        pass_rate(choices)
+        note = pass_rate(choices)
+    st.caption(note)
 
 
-def _cards() -> DeltaGenerator:
-    """A row of numbers that wraps on a narrow screen."""
-    return st.container(horizontal=True, gap="small")
-
-
-def pass_rate(choices: Choices) -> None:
-    """QC pass rate at the sidebar's threshold; the stored one where cells are missing."""
+def pass_rate(choices: Choices) -> str:
+    """QC pass rate at the sidebar's threshold, the stored one where cells are missing; returns of
+    what it is."""
     found = quality.flags(choices)
     if found is not None:
         rate = f"{100 * (1 - found['qc_fail'].mean()):.1f} %"
         label = f"Pass QC (k = {choices.mad:g})"
-        words = ", ".join(criterion_label(c) for c in quality.thresholds(choices).judged)
-        note = f"{GLOSSARY['qc_pass_rate']} Judged here: {words or 'none'}."
+        counted = quality.judged(found, quality.thresholds(choices))
+        note = f"Pass QC: of all observed cells, by {by_criteria(counted)} over all genes."
     else:
         run = store.run(choices)
         assert run is not None
         failed = run.perturbations["n_fail_train"].sum() / run.perturbations["n_train"].sum()
         rate = f"{100 * (1 - failed):.1f} %"
         label = f"Pass QC (k = {run.config['mad']:g}, stored)"
-        note = "Of the training cells, at the threshold of training; the cells are not here."
-    st.metric(label, rate, border=True, width=SMALL_CARD, help=note)
+        note = f"Pass QC: of the training cells, by {by_criteria(run.thresholds.judged)}, at the "
+        note += "threshold of training; the cells are not here."
+    st.metric(label, rate, border=True, width=CARD, help=GLOSSARY["qc_pass_rate"])
+    return note
 
 
 def run(choices: Choices, chosen: Run | None) -> None:
@@ -103,15 +100,15 @@ def run(choices: Choices, chosen: Run | None) -> None:
         return
     split = next((s for s in ("test", "val", "train") if scores.get(s)), "all")
     st.markdown(in_words(scores, split))
-    with _cards():
-        for name in SHOWN:
-            rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
-            best = (scores.get("ceiling", {}).get(split) or {}).get(name)
-            ceiling = "" if best is None else f", ceiling {best:.2f}"
-            st.metric(
+    columns = [*st.columns(2), *st.columns(2)]  # in this order on a phone too
+    for column, name in zip(columns, SHOWN, strict=True):
+        rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
+        best = (scores.get("ceiling", {}).get(split) or {}).get(name)
+        ceiling = "" if best is None else f", ceiling {best:.2f}"
+        column.metric(
                 f"{METRICS[name].label} ({split})", score(scores.get(split), name), border=True,
                 delta=f"additive {rule}{ceiling}", delta_color="off", delta_arrow="off",
-                help=METRICS[name].explanation, width=CARD,
+                help=METRICS[name].explanation,
             )  # fmt: skip
     st.caption(
         f"{safe_label(chosen.spec.label)}, seed {chosen.config['seed']}, trained at "

@@ -1,6 +1,7 @@
 """Names and words on screen: safe when they come from files, explained when they are jargon."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
@@ -55,6 +56,17 @@ CRITERIA = {
 def criterion_label(criterion: str) -> str:
     """Name of a QC criterion as shown on screen."""
     return CRITERIA[criterion][0]
+
+
+def by_criteria(criteria: Sequence[str]) -> str:
+    """How many of the criteria decide, and which."""
+    names = ", ".join(map(criterion_label, criteria)) or "none measurable"
+    return f"{len(criteria)} of {len(CRITERIA)} criteria ({names})"
+
+
+def with_criteria_named(text: str) -> str:
+    """A sentence in which criteria go by the names on screen."""
+    return re.sub("|".join(rf"\b{c}\b" for c in CRITERIA), lambda m: criterion_label(m[0]), text)
 
 
 GLOSSARY = {

@@ -15,17 +15,19 @@ import pandas as pd
 from cradle.files import atomic_path
 from cradle.ui.navigation import ROOT
 
-VERSION = 2  # raise it when a map is computed in another way
+VERSION = 3  # raise it when a map is computed or kept in another way
 SHIPPED = ROOT / "assets" / "maps"
 _OBS = "obs_"
 
 
 class Stored(NamedTuple):
-    """A map: what is known of each cell, its position, (n_cells, 2), and the mixing number."""
+    """A map: what is known of each cell, its position, (n_cells, 2), the mixing number, and the
+    share of the cells' variance along each axis, (2,), of principal components."""
 
     obs: pd.DataFrame
     positions: npt.NDArray[np.float32]
     mixing: float | None
+    explained: npt.NDArray[np.float32] | None = None
 
 
 def folder() -> Path:
@@ -63,7 +65,10 @@ def read(name: str) -> Stored | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             columns = {n.removeprefix(_OBS): file[n] for n in file.files if n.startswith(_OBS)}
-            stored = Stored(pd.DataFrame(columns), file["positions"], float(file["mixing"]))
+            explained = file["explained"] if "explained" in file.files else None
+            stored = Stored(
+                pd.DataFrame(columns), file["positions"], float(file["mixing"]), explained
+            )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # computed again and replaced
     if stored.positions.shape != (len(stored.obs), 2) or not np.isfinite(stored.positions).all():
@@ -76,6 +81,8 @@ def write(name: str, stored: Stored, place: Path | None = None) -> None:
     content: dict[str, Any] = {f"{_OBS}{n}": _plain(column) for n, column in stored.obs.items()}
     content["positions"] = stored.positions
     content["mixing"] = np.nan if stored.mixing is None else stored.mixing
+    if stored.explained is not None:
+        content["explained"] = stored.explained
     with atomic_path((place or folder()) / f"{name}.npz") as path, path.open("wb") as file:
         np.savez_compressed(file, **content)
 

@@ -50,7 +50,10 @@ def configure() -> None:
     st.html(
         "<style>.stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}"
         # a link says where it leads to its end, also on a phone
-        "[data-testid='stPageLink'] a * {white-space: normal; overflow: visible}</style>"
+        "[data-testid='stPageLink'] a * {white-space: normal; overflow: visible}"
+        # Streamlit writes white on the primary colour, which is pale in the dark theme: 2.3 to 1
+        ".stApp [data-testid='stBaseButton-primary']:enabled, .stApp [data-tag], "
+        ".stApp [data-tag] * {color: light-dark(#FFFFFF, #11181F)}</style>"
     )
 
 
@@ -81,7 +84,8 @@ def link(key: str, text: str = "") -> None:
         st.markdown(f"{spec.icon} {words}")
 
 
-def go(key: str) -> None:
-    """Open another page at once; nothing happens where the page runs without the router."""
+def go(key: str, asked: dict[str, list[str]]) -> None:
+    """Open another page at once, with this in its link, which a value in the session alone would
+    not reach; nothing happens where the page runs without the router."""
     if st.session_state.get("routed"):
-        st.switch_page(ROOT / "pages" / PAGES[key].file)
+        st.switch_page(ROOT / "pages" / PAGES[key].file, query_params=asked)

@@ -35,17 +35,26 @@ def label(run: Run) -> str:
 
 def badge(run: Run, label: str) -> str:
     """What stands behind a perturbation, as a badge; returns the words for it."""
-    kind = "seen" if label == CONTROL else run.support(label)
+    if label == CONTROL:
+        words = "Nothing is perturbed; such cells were in training."
+        st.badge("control cells", icon=":material/radio_button_unchecked:", color="gray",
+                 help=words)  # fmt: skip
+        return words
+    kind = run.support(label)
     color, icon, words = SUPPORT[kind]
     st.badge(kind, icon=icon, color=color, help=f"{words} {GLOSSARY['support']}")
     return words
 
 
-def support(run: Run, label: str) -> None:
-    """What the training data say about the query."""
+def support(run: Run, label: str, note: str = "") -> None:
+    """What the training data say about the query; a warning note stands in the line of its badge,
+    where it comes and goes without moving what is below."""
     table = run.perturbations.set_index("perturbation")
     st.subheader(f"Perturbation: {safe_label(label)}")
-    words = badge(run, label)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        words = badge(run, label)
+        if note:
+            st.markdown(f":orange-background[:material/update: {note}]", width="content")
     behind = {
         gene: int(sum(n for p, n in table["n_train"].items() if gene in genes_of(str(p))))
         for gene in genes_of(label)

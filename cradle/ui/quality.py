@@ -141,6 +141,20 @@ def passing_like_generated(choices: Choices, perturbation: str) -> pd.DataFrame 
     return table[~found["qc_fail"].reindex(table.index).astype(bool)]
 
 
+def judged(found: pd.DataFrame, fitted: QCThresholds) -> list[str]:
+    """Criteria that decide on these flags: selected, measurable, and measured."""
+    return [c for c in fitted.judged if found[f"fails_{c}"].notna().any()]
+
+
+def train_fail_share(choices: Choices) -> float | None:
+    """Share of the training cells that fail a criterion by which generated cells are judged."""
+    table, run = judged_like_generated(choices), store.run(choices)
+    if table is None or run is None:
+        return None
+    train = run.split.reindex(table.index) == "train"
+    return float(table.loc[train, "qc_fail"].mean()) if train.any() else None
+
+
 def _doublets_like(choices: Choices) -> _Doublets:
     if not with_doublets(choices):
         return None

@@ -44,17 +44,12 @@ def headline(found: pd.DataFrame, fitted: QCThresholds) -> None:
     st.caption(
         f"Of all {len(found):,} observed cells at k = {fitted.mad:g} MAD; thresholds fitted on "
         f"{fitted.fitted_on}. A cell fails when it fails any of: "
-        f"{', '.join(criterion_label(c) for c in judged(found, fitted)) or 'none'}."
+        f"{', '.join(criterion_label(c) for c in quality.judged(found, fitted)) or 'none'}."
     )
     for warning in fitted.warnings:
         name, _, words = warning.partition(": ")
         named = f"{criterion_label(name)}: {words}" if name in CRITERIA else warning
         st.warning(named, icon=":material/warning:")
-
-
-def judged(found: pd.DataFrame, fitted: QCThresholds) -> list[str]:
-    """Criteria that decide here: selected, measurable, and measured."""
-    return [c for c in fitted.judged if found[f"fails_{c}"].notna().any()]
 
 
 def doublet_button(choices: Choices) -> None:
@@ -224,7 +219,7 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
 
 def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:
     """Which criteria fail together."""
-    counted = tuple(judged(found, fitted))
+    counted = tuple(quality.judged(found, fitted))
     table = summaries.overlap(found, counted)
     if table.empty:
         st.info(f"No cell fails any criterion at k = {fitted.mad:g}: there is no artifact to see.")

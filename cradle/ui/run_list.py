@@ -19,7 +19,7 @@ from cradle.ui import library, store
 from cradle.ui.errors import guard
 from cradle.ui.figures import figure_with_table
 from cradle.ui.jobs_view import duration, read_history
-from cradle.ui.labels import GLOSSARY, safe_label, safe_text
+from cradle.ui.labels import GLOSSARY, safe_label, safe_text, with_criteria_named
 
 
 def listing() -> list[library.RunEntry]:
@@ -131,7 +131,10 @@ def _card(entry: library.RunEntry) -> None:
             help=GLOSSARY["held_out"],
         )
         _scores(found["scores"], "card_scores")
-        st.markdown("**Limits**\n" + "\n".join(f"- {safe_text(line)}" for line in found["limits"]))
+        st.markdown(
+            "**Limits**\n"
+            + "\n".join(f"- {safe_text(with_criteria_named(line))}" for line in found["limits"])
+        )
         seconds = training["seconds"]
         spent = "" if seconds is None else f" in {duration(float(seconds))}"
         st.caption(

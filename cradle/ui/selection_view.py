@@ -28,11 +28,8 @@ def describe(choices: Choices, drawn: CellMap, selected: list[int]) -> None:
         )
         return
     _headline(drawn, selected)
-    left, right = st.columns(2, gap="large")
-    with left:
-        _composition(drawn, selected)
-    with right:
-        _genes(drawn, selected)
+    _composition(drawn, selected)
+    _genes(drawn, selected)
     _quality(choices, drawn, selected)
 
 

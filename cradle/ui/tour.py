@@ -60,7 +60,7 @@ def welcome(choices: Choices) -> None:
 
 def _surprise(pairs: list[str]) -> None:
     surprise.pick(pairs)
-    st.session_state["go"] = "generate"
+    st.session_state["go"] = "generate", {"genes": st.session_state["genes"]}
 
 
 def _to(number: int | None) -> None:
@@ -69,13 +69,13 @@ def _to(number: int | None) -> None:
         st.session_state.pop(_AT, None)
         return
     st.session_state[_AT] = number
-    st.session_state["go"] = STEPS[number].page
+    st.session_state["go"] = STEPS[number].page, {}
 
 
 def follow() -> None:
     """Open the page that a button has asked for; a callback cannot."""
     if wanted := st.session_state.pop("go", None):
-        navigation.go(wanted)
+        navigation.go(*wanted)
 
 
 def strip(page: str) -> None:

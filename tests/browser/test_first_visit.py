@@ -1,5 +1,6 @@
 """A first visit in a real browser: how many clicks to a figure of a pair nobody has measured."""
 
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ def test_from_opening_to_a_figure_of_an_unseen_pair(
     page.get_by_role("heading", name="Perturbation:").wait_for()
     assert page.get_by_text("never measured").count() > 0
     assert _take_figure(visitor).startswith(b"<svg")
+    heading = page.get_by_role("heading", name="Perturbation:").inner_text()
+    genes = urllib.parse.parse_qs(urllib.parse.urlsplit(page.url).query)["genes"]
+    assert heading == f"Perturbation: {'+'.join(sorted(genes))}", "the link shows another view"
     assert 1 < len(clicks) <= MOST_CLICKS, clicks
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 
 from cradle.simulation import SimulationConfig, simulate
@@ -174,7 +175,13 @@ def _downloads(visitor: Visitor, label: str) -> None:
     cells = ad.read_h5ad(io.BytesIO(taken("Cells (.h5ad)")))
     assert cells.n_obs == 60
     assert set(cells.obs["perturbation"]) == {label}
-    assert len(taken("Table of cells (.csv)").splitlines()) == 61
+    said = cells.uns["cradle"]["generated"]
+    assert (said["run"], said["perturbation"], said["n_cells"]) == ("demo_cradle_vae", label, 60)
+    assert said["simulated"]
+    table = pd.read_csv(io.BytesIO(taken("Table of cells (.csv)")))
+    assert list(table["cell"]) == list(cells.obs_names)
+    assert set(table["perturbation"]) == {label}
+    assert table["simulated"].all()
     with zipfile.ZipFile(io.BytesIO(taken("Reproducible bundle (.zip)"))) as archive:
         inside = ad.read_h5ad(io.BytesIO(archive.read("cells.h5ad")))
         assert {"query.json", "effects.csv", "model_card.json"} <= set(archive.namelist())
@@ -204,3 +211,14 @@ def test_dark_theme_on_a_phone_fits_and_is_dark(visit: Open, link: str) -> None:
     )
     back, text = (sum(int(part) for part in colour[4:-1].split(",")[:3]) for colour in colours)
     assert back < 150 < 500 < text
+    button = page.locator('[data-testid="stBaseButton-primary"]').first
+    look = "button => [getComputedStyle(button).color, getComputedStyle(button).backgroundColor]"
+    light, dark = sorted(map(_luminance, button.evaluate(look)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2) of ``rgb(…)``."""
+    parts = np.array([int(part) for part in colour[4:-1].split(",")[:3]]) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

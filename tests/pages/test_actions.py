@@ -1,5 +1,6 @@
 """What a reader does on the pages: thresholds, criteria, generation, maps, genes."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,67 @@ def test_generate_shows_support_rates_and_genes(demo: Path, open_page: Open, art
     assert (distances["distance"] >= 0).all()
 
 
+def test_the_page_says_so_when_its_cells_are_not_those_of_the_form(
+    demo: Path, open_page: Open
+) -> None:
+    def notes() -> list[str]:
+        return [t.value for t in _calm(app).markdown if "These results are for" in t.value]
+
+    app = open_page("generate", n_cells="50", genes="CEBPA")
+    (gene,) = app.multiselect(key="genes").value
+    assert "generated" not in app.query_params
+    _generate(app)
+    assert not notes()
+    assert app.query_params["generated"] == "yes"
+    rates = [m.value for m in app.metric]
+    app.segmented_control(key="artifact").set_value("on").run()
+    assert f"{gene}, artifact off. Press Generate to update." in notes()[0]
+    assert [m.value for m in app.metric] == rates
+    assert "generated" not in app.query_params, "a link would show other cells"
+    app.segmented_control(key="artifact").set_value("off").run()
+    assert not notes()
+    app.multiselect(key="genes").set_value([]).run()
+    assert f"for {gene}, artifact off" in notes()[0]
+    _generate(app)
+    assert not notes()
+    assert any("control cells" in text.value for text in app.markdown), "and no badge 'seen'"
+    assert not [
+        text.value for text in app.markdown if "badge[" in text.value and "seen" in text.value
+    ]
+
+
+@pytest.mark.parametrize(
+    ("artifact", "size", "words"),
+    [("off", 0, "that pass quality control (drawn"), ("on", 0, "that fail quality control (drawn"),
+     ("twins", 0, "that pass quality control (drawn"), ("on", 4000, "a library size of 4,000")],
+)  # fmt: skip
+def test_the_page_says_where_library_sizes_come_from(
+    demo: Path, open_page: Open, artifact: str, size: int, words: str
+) -> None:
+    from cradle.runs import Run
+
+    link = {"n_cells": "50", "artifact": artifact, "library_size": str(size), "generated": "yes"}
+    app = _calm(open_page("generate", **link))
+    caption = next(
+        t.value for t in app.caption if "50 generated" in t.value or "100 gen" in t.value
+    )
+    assert words in caption
+    if not size:
+        sizes = Run.load(demo / "runs" / "demo").library_sizes
+        pool = sizes.loc[sizes["artifact"] == (artifact == "on"), "library_size"]
+        assert f"median {pool.median():,.0f}" in caption
+
+
+def test_pass_rates_that_hardly_any_training_cell_would_fail_are_warned_of(
+    demo: Path, open_page: Open
+) -> None:
+    link = {"n_cells": "50", "generated": "yes"}
+    assert not [b for b in _calm(open_page("generate", **link)).warning if "hardly" in b.value]
+    app = _calm(open_page("generate", **link, mad="custom", k="20"))
+    (said,) = [box.value for box in app.warning if "hardly tell good cells from bad" in box.value]
+    assert "% of the training cells fail" in said
+
+
 def test_up_to_four_combinations_stand_side_by_side(demo: Path, open_page: Open) -> None:
     from cradle.runs import Run
 
@@ -119,8 +181,10 @@ def test_up_to_four_combinations_stand_side_by_side(demo: Path, open_page: Open)
     app.multiselect(key="compared").set_value([f"{third} + {first}"]).run()
     table = next(t.value for t in _calm(app).dataframe if "support" in t.value)
     assert "+".join(sorted([first, third])) in list(table["perturbation"])
-    app.multiselect(key="compared").set_value(["NOSUCH+" + first]).run()
-    assert any("does not know a gene" in box.value for box in app.warning)
+    app.multiselect(key="compared").set_value(["NOSUCH+" + first, second]).run()
+    assert any(f"does not know a gene of it: NOSUCH+{first}." in box.value for box in app.warning)
+    table = next(t.value for t in _calm(app).dataframe if "support" in t.value)
+    assert list(table["perturbation"]) == [first, second], "the others are compared all the same"
 
 
 def test_surprise_is_a_pair_that_nobody_has_measured(demo: Path, open_page: Open) -> None:
@@ -157,6 +221,29 @@ def test_map_is_computed_on_request_only(demo: Path, open_page: Open) -> None:
     for colour in ("perturbation", "qc_fail", "true_artifact", "mt_percent", "gene"):
         app.selectbox(key="colour").set_value(colour).run()
         _calm(app)
+
+
+def test_the_page_says_so_when_its_map_is_not_that_of_the_form(demo: Path, open_page: Open) -> None:
+    def notes() -> list[str]:
+        return [t.value for t in _calm(app).markdown if "Press Compute the map" in t.value]
+
+    app = open_page("embeddings", method="PCA", n_generated="20")
+    app.button[0].click().run()
+    assert not notes()
+    assert any("such twins can lie on each other" in text.value for text in app.caption)
+    app.number_input(key="map_seed").set_value(4).run()
+    assert "still the PCA" in notes()[0]
+    assert app.metric, "the map stays meanwhile"
+    app.button[0].click().run()
+    assert not notes()
+    app.number_input(key="map_seed").set_value(0).run()
+    assert not notes(), "a map that was computed before is shown at once"
+    assert app.session_state["map_request"].seed == 0
+    from cradle.ui import embedding
+
+    first, second = embedding.cell_map(app.session_state["map_request"]).axes
+    assert re.fullmatch(r"PCA 1 \([\d.]+ % of the variance\)", first)
+    assert second.startswith("PCA 2 (")
 
 
 def test_a_map_that_was_computed_before_is_shown_at_once(demo: Path, open_page: Open) -> None:

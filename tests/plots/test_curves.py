@@ -40,3 +40,16 @@ def test_the_heat_map_is_centred_on_no_effect_and_says_its_numbers():
     assert np.asarray(field.text).tolist() == [["+1.00", "+0.00"], ["-3.00", "+2.00"]]
     assert list(field.y) == ["G1", "G2"]
     effect_heatmap(table * 0, title="all zero")
+
+
+def _luminance(colour: str) -> float:
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_numbers_in_the_heat_map_can_be_read_on_every_colour_of_it():
+    (field,) = effect_heatmap(pd.DataFrame({"A": [1.0]}, index=["G"]), title="t").data
+    ink = _luminance(field.textfont.color)
+    for _, colour in field.colorscale:
+        assert (_luminance(colour) + 0.05) / (ink + 0.05) >= 4.5

@@ -140,6 +140,17 @@ def test_cell_map_is_one_trace_with_a_legend_and_keeps_the_selection() -> None:
     assert scale.data[0].marker.colorbar.title.text == "%"
 
 
+def test_cells_that_fail_look_as_failing_does_elsewhere_and_not_as_a_source_of_cells() -> None:
+    points = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "row": [0, 1], "label": ["l"] * 2,
+                           "verdict": ["fails", "passes"]})  # fmt: skip
+    marker = (
+        cell_map(points, title="t", axes=("a", "b"), color="verdict", numeric=False).data[0].marker
+    )
+    assert marker.color[0] == THRESHOLD
+    assert not set(marker.color) & {style.color for style in STYLES.values()}
+    assert len(set(marker.symbol)) == 2
+
+
 def test_top_genes_show_intervals_only_where_there_are_some() -> None:
     table = pd.DataFrame(
         {"gene": ["A", "B"], "predicted": [1.0, -1.0], "lower": [0.5, -1.5], "upper": [2.0, -0.5],

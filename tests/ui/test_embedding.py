@@ -42,10 +42,12 @@ def test_projected_cells_do_not_move_the_map_of_the_observed_ones() -> None:
     x = rng.normal(size=(80, 6))
     x[60:, 5] += 50  # the projected cells lie elsewhere
     observed = np.arange(80) < 60
-    alone = principal_components(sp.csr_matrix(x[:60]), 0)
-    projected = principal_components(sp.csr_matrix(x), 0, observed)
+    alone, _ = principal_components(sp.csr_matrix(x[:60]), 0)
+    projected, _ = principal_components(sp.csr_matrix(x), 0, observed)
     np.testing.assert_allclose(projected[:60], alone, atol=1e-4)
-    joint = principal_components(sp.csr_matrix(x), 0)
+    joint, shares = principal_components(sp.csr_matrix(x), 0)
+    assert shares.sum() <= 1
+    np.testing.assert_allclose(shares, joint.var(axis=0) / x.var(axis=0).sum(), rtol=1e-4)
     # taking part, they pull the centre away from every observed cell
     assert np.abs(joint[:60, 0]).min() > np.abs(alone[:, 0]).max()
 

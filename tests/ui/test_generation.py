@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from cradle.evaluation.effects import Effects
-from cradle.ui.generation import fail_rates, top_genes, twin_genes
+from cradle.ui.distances import in_words
+from cradle.ui.generation import fail_rates, table, top_genes, twin_genes
 
 
 def test_twin_change_is_on_minus_off_in_log2_units() -> None:
@@ -36,6 +37,35 @@ def test_top_genes_are_ranked_and_matched_by_name() -> None:
     assert table["observed"].tolist() == [2.0, 3.0]
     assert (table["n_cells"] == 7).all()
     assert top_genes(predicted, None)["observed"].isna().all()
+
+
+def test_the_table_of_cells_says_of_each_which_and_of_what_it_is() -> None:
+    names = [f"generated_{i}" for i in range(4)]
+    obs = pd.DataFrame(
+        {"perturbation": "A+B", "artifact": ["off", "off", "on", "on"], "library_size": 5e3,
+         "twin": [0, 1, 0, 1], "qc_fail": False}, index=names,
+    )  # fmt: skip
+    judged = pd.DataFrame({"mt_percent": [1.0, 2.0, 3.0, 4.0], "source": "x"}, index=names)
+    made = table(ad.AnnData(np.ones((4, 1)), obs=obs), judged, simulated=True, seed=3)
+    assert list(made.columns) == ["cell", "perturbation", "artifact", "twin", "library_size",
+                                  "mt_percent", "simulated", "seed"]  # fmt: skip
+    assert made["cell"].tolist() == names
+    assert made.loc[2, ["perturbation", "artifact", "twin", "mt_percent"]].tolist() == [
+        "A+B", "on", 0, 3.0,
+    ]  # fmt: skip
+    assert made["simulated"].all()
+
+
+def test_the_words_name_the_criteria_in_which_the_artifact_takes_cells_away() -> None:
+    rows = pd.DataFrame(
+        {"criterion": ["mt_percent"] * 2 + ["hb_percent"] * 2,
+         "source": ["artifact off", "artifact on"] * 2, "distance": [1.0, 2.0, 1.0, 0.5]}
+    )  # fmt: skip
+    assert in_words(rows) == (
+        "With the artifact on, generated cells lie farther away in 1 of 2 criteria (not in "
+        "Hemoglobin share)."
+    )
+    assert in_words(rows[rows["source"] == "artifact on"]) == ""
 
 
 def test_fail_rates_are_percent_per_source() -> None:

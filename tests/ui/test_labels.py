@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cradle.ui.labels import MAX_LABEL, safe_label, safe_text
+from cradle.ui.labels import MAX_LABEL, by_criteria, safe_label, safe_text, with_criteria_named
 
 
 @pytest.mark.parametrize("name", ["KLF1", "KLF1+MAP2K6", "HLA-A", "MT-CO1", "AC012345.1", "a_b"])
@@ -33,6 +33,13 @@ def test_labels_are_one_short_line() -> None:
     assert len(shown) == MAX_LABEL
     assert "\n" not in shown
     assert "\u202e" not in shown
+
+
+def test_criteria_are_counted_and_go_by_their_names() -> None:
+    assert by_criteria(["umi_counts", "doublet"]) == "2 of 6 criteria (UMI counts, Doublets)"
+    assert by_criteria([]) == "0 of 6 criteria (none measurable)"
+    sentence = with_criteria_named("These cannot be judged: umi_counts, doublet, doublets_x.")
+    assert sentence == "These cannot be judged: UMI counts, Doublets, doublets_x."
 
 
 def test_text_keeps_its_length_and_loses_its_markup() -> None:

@@ -30,6 +30,9 @@ def test_a_map_is_found_again(mixing: float | None) -> None:
     pd.testing.assert_frame_equal(found.obs, _map().obs.astype({"source": object}))
     assert found.obs["qc_fail"].dtype == bool
     assert found.mixing == mixing
+    assert found.explained is None
+    map_store.write(NAME, _map(mixing)._replace(explained=np.array([0.5, 0.25], np.float32)))
+    assert map_store.read(NAME).explained.tolist() == [0.5, 0.25]  # type: ignore[union-attr]
 
 
 def test_other_cells_models_and_settings_have_other_names() -> None:
