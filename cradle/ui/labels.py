@@ -1,6 +1,7 @@
 """Names and words on screen: safe when they come from files, explained when they are jargon."""
 
 import re
+from collections.abc import Collection
 from typing import Literal
 
 import pandas as pd
@@ -56,6 +57,19 @@ def criterion_label(criterion: str) -> str:
     """Name of a QC criterion as shown on screen."""
     return CRITERIA[criterion][0]
 
+
+def threshold_words(mad: float, criteria: Collection[str]) -> str:
+    """By what cells are judged: k, and how many criteria where some are left out."""
+    few = f", {len(criteria)} of {len(CRITERIA)} criteria" * (len(criteria) < len(CRITERIA))
+    return f"k = {mad:g} MAD{few}"
+
+
+#: Of a criterion with value v; LaTeX.
+QC_FORMULAS = (
+    r"\mathrm{MAD} = \mathrm{median}\,|v - \mathrm{median}(v)|",
+    r"\text{low side: } v < \mathrm{median} - k\,\mathrm{MAD}",
+    r"\text{high side: } v > \mathrm{median} + k\,\mathrm{MAD}",
+)
 
 GLOSSARY = {
     "mad": "Median absolute deviation: the median distance of cells from the median cell. "

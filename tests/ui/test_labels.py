@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cradle.ui.labels import MAX_LABEL, safe_label, safe_text
+from cradle.ui.labels import CRITERIA, MAX_LABEL, safe_label, safe_text, threshold_words
 
 
 @pytest.mark.parametrize("name", ["KLF1", "KLF1+MAP2K6", "HLA-A", "MT-CO1", "AC012345.1", "a_b"])
@@ -38,3 +38,8 @@ def test_labels_are_one_short_line() -> None:
 def test_text_keeps_its_length_and_loses_its_markup() -> None:
     assert safe_text("x" * 200) == "x" * 200
     assert "[" not in safe_text("gene [a](http://b)")
+
+
+def test_the_threshold_says_how_many_criteria_only_where_some_are_left_out() -> None:
+    assert threshold_words(3.0, tuple(CRITERIA)) == "k = 3 MAD"
+    assert threshold_words(3.5, ["umi_counts", "doublet"]) == "k = 3.5 MAD, 2 of 6 criteria"

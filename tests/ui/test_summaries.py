@@ -45,3 +45,11 @@ def test_composition_from_cells_and_from_a_run_agree() -> None:
         "single", "combination", "control",
     ]  # fmt: skip
     assert direct["n_cells"].sum() == len(cells)
+
+
+def test_a_figure_never_hides_a_few_rows_and_says_of_how_many_it_is() -> None:
+    assert [summaries.rows_shown(n, 40) for n in (39, 41, 60, 61)] == [39, 41, 60, 40]
+    names = ["control", *(f"G{i}" for i in range(70))]
+    assert summaries.shown_words(names, 40, "largest") == ": the 40 largest of 70 and control"
+    assert summaries.shown_words(names, 71, "largest") == ": 70 and control"
+    assert summaries.shown_words(["A", "B"], 2, "lowest") == ": 2"
