@@ -58,7 +58,9 @@ def coverage(run_path: str, split: str, words: str) -> None:
         )  # fmt: skip
     st.caption(
         f"{found['n']:,} effects of {found['n_perturbations']} perturbations, {words}, all cells, "
-        f"against control; {found['n_left_out']:,} without a count on either side left out."
+        f"against control; {found['n_left_out']:,} without a count on either side left out. The "
+        "intervals that figures draw are about the true mean: the noise of the observed cells, "
+        "which moves the observed effect, is not in them."
     )
 
 

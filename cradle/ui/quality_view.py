@@ -22,7 +22,6 @@ from cradle.ui.labels import (
 from cradle.ui.sidebar import Choices
 
 MAX_ROWS = 20
-TWO_LINES = 54  # pixels
 
 
 def threshold_note(choices: Choices, stays: str = "") -> None:
@@ -136,14 +135,17 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
         for formula in QC_FORMULAS:
             st.latex(formula, width="content")
     table = summaries.counts(found, fitted)
-    shown = table.assign(criterion=table["criterion"].map(criterion_label))
+    shown = table.assign(
+        criterion=table["criterion"].map(criterion_label),
+        # the reasons are sentences, which a cell would cut
+        values_from=table["values_from"].where(table["measurable"], "not measurable: see above"),
+    )
     st.dataframe(
-        shown, hide_index=True, placeholder="–", key="thresholds", row_height=TWO_LINES,
+        shown, hide_index=True, placeholder="–", key="thresholds",
         column_config={
             "side": st.column_config.TextColumn("fails when", help="low: below the threshold"),
             "measurable": None,  # the last column says it
-            "values_from": st.column_config.TextColumn("values from, or why there are none",
-                                                       width=330),
+            "values_from": "values from",
             "n_judged": "cells judged", "n_fail": "cells that fail",
             "threshold": st.column_config.NumberColumn(format="%.4g"),
             "median": st.column_config.NumberColumn(format="%.4g"),

@@ -149,3 +149,13 @@ def test_data_say_where_control_counts_and_name_their_record(demo: Path, open_pa
     record = next(t.value for t in app.dataframe if "item" in t.value)
     assert "cells left out: without any count" in set(record["item"])
     assert not [item for item in record["item"] if "_" in item and not item.startswith("run:")]
+
+
+def test_no_sentence_is_cut_in_the_table_of_thresholds(demo: Path, open_page: Open) -> None:
+    app = _calm(open_page("quality_control"))
+    table = next(t.value for t in app.dataframe if "values_from" in t.value)
+    assert table["values_from"].str.len().max() <= 55
+    missing = table.loc[~table["measurable"].astype(bool), "values_from"]
+    assert set(missing) <= {"not measurable: see above"}
+    if len(missing):
+        assert [box for box in app.expander if "Not measurable here" in box.label]
