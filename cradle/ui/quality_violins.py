@@ -129,8 +129,8 @@ def _notes(criterion: str, shown: _Shown, fitted: QCThresholds, *, generated: bo
         share = f"{100 * shown.failed.mean():.1f} %"
         st.caption(f"Left out under What counts as artifact; {share} of the cells would fail.")
     elif criterion == "doublet" and shown.threshold.threshold is None:
-        source = shown.threshold.source
-        st.caption(f"No one line: the cells were called in several runs. {source}.")
+        words = "Each run of Scrublet has a threshold of its own, so no line is drawn"
+        st.caption(f"{words}. {shown.threshold.source}.")
     elif generated and criterion in fitted.not_generable:
         st.caption(f"Not judged on generated cells: {fitted.not_generable[criterion]}")
 

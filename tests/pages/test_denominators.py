@@ -159,3 +159,22 @@ def test_no_sentence_is_cut_in_the_table_of_thresholds(demo: Path, open_page: Op
     assert set(missing) <= {"not measurable: see above"}
     if len(missing):
         assert [box for box in app.expander if "Not measurable here" in box.label]
+
+
+@pytest.mark.parametrize("score", [0.3, None])
+def test_doublets_have_a_line_where_they_have_one_threshold(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, score: float | None
+) -> None:
+    """The shipped screen, whose two batches have been looked through for doublets."""
+    fitted = quality.thresholds
+
+    def at(choices: Any) -> Any:
+        found = fitted(choices)
+        doublet = replace(found["doublet"], threshold=score)
+        return replace(found, observed={**found.observed, "doublet": doublet})
+
+    monkeypatch.setattr(quality, "thresholds", at)
+    app = _calm(open_page("quality_control"))
+    _, layout = _of(_figures(app), "Doublets")
+    assert bool(layout.get("shapes")) == (score is not None)
+    assert _says(app, "a threshold of its own") == (score is None)
