@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import quality, quality_view
+from cradle.ui import quality, quality_view, quality_violins
 from cradle.ui.frame import show
 from cradle.ui.sidebar import Choices
 
@@ -18,7 +18,7 @@ def body(choices: Choices) -> None:
     quality_view.not_measurable(fitted)
     quality_view.biology(choices)
     st.subheader("The six criteria")
-    quality_view.violin_grid(choices, found, fitted)
+    quality_violins.violin_grid(choices, found, fitted)
     st.subheader("Thresholds")
     quality_view.threshold_table(found, fitted)
     left, right = st.columns(2, gap="large")

@@ -4,12 +4,14 @@ import streamlit as st
 
 from cradle.ui import effects_beside, effects_view, evidence
 from cradle.ui.frame import show
+from cradle.ui.quality_view import threshold_note
 from cradle.ui.sidebar import Choices
 from cradle.ui.store import needs_run
 
 
 def body(choices: Choices) -> None:
     run = needs_run(choices)
+    threshold_note(choices, "Effects and scores here are of the run as it was trained.")
     view = effects_view.ask(run)
     left, right = st.columns([4, 3], gap="large")
     with left:
@@ -18,7 +20,7 @@ def body(choices: Choices) -> None:
         effects_view.gene(choices, run, view, clicked)
     effects_view.score_table(run, view)
     if choices.dataset.simulated:
-        evidence.truth(str(run.path))
+        evidence.truth(run)
     evidence.coverage(str(run.path), view.terms.split, view.split)
     if view.terms.perturbation is None:
         effects_view.per_perturbation(view)

@@ -35,12 +35,15 @@ class DatasetFile:
         `md5:...` or `sha256:...` as published, or None.
     url
         Where it is downloaded from, or None.
+    size
+        Of the download, in words; empty where nobody has written it down.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     checksum: str | None = None
     url: str | None = None
+    size: str = ""
 
     @property
     def reading(self) -> "InputSpec":
@@ -197,6 +200,7 @@ _ROWS = (
                 "https://github.com/altoslabs/perturbench/raw/"
                 "d357dfae3b50968e800e9f5f273ff145080ae67c/"
                 "src/perturbench/data/resources/devel.h5ad",
+                "1.1 MB",
             ),
         ),
         (

@@ -121,7 +121,9 @@ def _load_catalogued(name: str, require_labels: bool, spec: InputSpec | None) ->
     trusted = verify(path, file) or row.shipped
     adata = gate.read(path) if trusted else gate.open_safely(path)
     record = {"source": row.citation, "file": path.name, "sha256": file_hash(path)}
-    return _standard(adata, spec or file.reading, name, require_labels, record)
+    standard = _standard(adata, spec or file.reading, name, require_labels, record)
+    standard.uns["cradle"]["name"] = name  # a file in standard form brings its own
+    return standard
 
 
 def _load_on_disk(path: Path, require_labels: bool) -> "AnnData":

@@ -1,5 +1,6 @@
 """What all figures share: margins, grid, title, and room to be read on a phone."""
 
+import math
 import textwrap
 
 import plotly.graph_objects as go
@@ -12,6 +13,20 @@ TITLE_WIDTH = 36
 NARROW_TITLE = 27
 #: The same where lasso and box stand in the mode bar too.
 LASSO_TITLE = 22
+
+
+_LEGEND_ROW = 19  # pixels
+_PHONE = 50  # characters of a legend that fit beside each other on a phone, with its symbols
+_SYMBOL = 6  # characters
+
+
+def _legend_rows(fig: go.Figure) -> int:
+    """Rows of the legend on a phone, at most three; it grows upwards, into the title."""
+    sizes = [len(str(trace.name)) + _SYMBOL for trace in fig.data if trace.showlegend is not False]
+    if sum(sizes) <= _PHONE:
+        return 1
+    a_row = max(1, _PHONE // max(sizes))  # all are as wide as the widest
+    return min(3, math.ceil(len(sizes) / a_row))
 
 
 def finish(
@@ -42,7 +57,7 @@ def finish(
         Characters of a line of the title; fewer where the mode bar has more buttons.
     """
     lines = textwrap.wrap(title, title_width) or [""]
-    extra = 20 * (len(lines) - 1)
+    extra = 20 * (len(lines) - 1) + (_LEGEND_ROW * (_legend_rows(fig) - 1) if legend else 0)
     fig.update_layout(
         title={
             "text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left",

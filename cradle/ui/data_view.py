@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from cradle.data.catalogue import DatasetSpec
 from cradle.data.schema import CONTROL
 from cradle.jobs import queue
 from cradle.jobs.job import ACTIVE
@@ -16,8 +17,28 @@ from cradle.ui.glance import cells_table
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, safe_text
 from cradle.ui.quality_view import missing_cells
 from cradle.ui.sidebar import Choices
+from cradle.ui.summaries import rows_shown, shown_words
 
 MAX_ROWS = 40
+#: Items of a dataset's and a run's record, nested ones with a comma.
+ITEMS = {
+    "dropped, unassigned": "cells left out: without a perturbation",
+    "dropped, zero_count": "cells left out: without any count",
+    "library_size_source": "library size from",
+    "name": "name of the dataset",
+    "provenance, file": "file",
+    "provenance, notes": "note",
+    "provenance, sha256": "SHA-256 of the file",
+    "provenance, source": "source",
+    "schema_version": "version of the standard form",
+    "data, name": "trained on",
+    "data, hash": "hash of its data",
+    "data, n_cells": "cells",
+    "data, n_genes": "genes",
+    "data, simulated": "simulated",
+    "data, split": "split",
+    "seconds": "seconds of training",
+}
 
 
 def composition(choices: Choices) -> None:
@@ -31,8 +52,9 @@ def composition(choices: Choices) -> None:
     table = cells_table(choices)
     table["perturbation"] = safe_labels(table["perturbation"])
     names = list(dict.fromkeys(table["perturbation"]))
-    shown = table[table["perturbation"].isin(names[:MAX_ROWS])]
-    words = "" if len(names) <= MAX_ROWS else f", the {MAX_ROWS} largest of {len(names)}"
+    rows = rows_shown(len(names), MAX_ROWS)
+    shown = table[table["perturbation"].isin(names[:rows])]
+    words = shown_words(names, rows, "largest")
     left, right = st.columns([3, 2], gap="large")
     with left:
         figure_with_table(
@@ -76,9 +98,9 @@ def provenance(choices: Choices) -> None:
     """Where the data come from and how they were read."""
     adata, run = store.cells(choices), store.run(choices)
     record = dict(adata.uns.get("cradle", {})) if adata is not None else {}
-    rows = {f"{k}": v for k, v in _flat(record) if k not in ("thresholds",)}
+    rows = {item_words(key): value for key, value in _flat(record)}
     if run is not None:
-        rows |= {f"run: {key}": value for key, value in _flat(run.provenance)}
+        rows |= {f"run: {item_words(key)}": value for key, value in _flat(run.provenance)}
     st.subheader("Provenance")
     if choices.dataset.simulated:
         st.caption("Simulated: no cell of this dataset was ever measured.")
@@ -86,6 +108,11 @@ def provenance(choices: Choices) -> None:
         {"item": list(map(safe_label, rows)), "value": [safe_text(str(v)) for v in rows.values()]}
     )
     st.dataframe(table, hide_index=True, key="provenance")
+
+
+def item_words(key: str) -> str:
+    """An item of the record in words; keys that nobody has named keep their own."""
+    return ITEMS.get(key, key.replace("_", " "))
 
 
 def _flat(record: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
@@ -98,6 +125,12 @@ def _flat(record: dict[str, object], prefix: str = "") -> list[tuple[str, object
         else:
             pairs.append((f"{prefix}{key}", value))
     return pairs
+
+
+def _download_words(spec: DatasetSpec) -> str:
+    """The button of a download, with its size where that is known."""
+    size = spec.download.size if spec.download else ""
+    return f"Download ({size})" if size else "Download"
 
 
 def catalogue() -> None:
@@ -119,7 +152,9 @@ def catalogue() -> None:
             elif available.state == "downloadable":
                 if spec.name in at_work:
                     st.badge("downloading", icon=":material/downloading:", color="blue")
-                elif st.button("Download", key=f"fetch_{spec.name}", icon=":material/download:"):
+                elif st.button(
+                    _download_words(spec), key=f"fetch_{spec.name}", icon=":material/download:"
+                ):
                     with guard():
                         queue.submit("fetch", spec.title, ["fetch", spec.name], spec.name)
                         st.rerun()

@@ -6,12 +6,13 @@ each criterion's distribution tells.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from cradle.data.qc import QCThresholds
+from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.plots.palette import ARTIFACT_OFF, ARTIFACT_ON
 from cradle.ui import store
 from cradle.ui.labels import criterion_label
@@ -103,15 +104,27 @@ def draw_stored(run_path: str, mad: float) -> None:
     words += "the screen, against the observed cells of all splits that pass. Not moved by the "
     words += "sidebar."
     if rate is not None:
-        observed = rate.get("observed")
-        beside = "" if observed is None else f" (observed cells: {100 * observed:.1f} %)"
-        words += (
-            f" Pass rate at k = {mad:g}: {100 * rate['rate']:.1f} %, 95 % interval "
-            f"{100 * rate['low']:.1f}–{100 * rate['high']:.1f}{beside}."
-        )
+        words += f" {rate_words(rate, mad)}"
         if not rate.get("applicable", True):
             words += f" Not to be compared between models: {rate['reason']}."
     draw(table, "stored", words, title=", all perturbations together")
+
+
+def rate_words(rate: Mapping[str, Any], mad: float) -> str:
+    """A stored pass rate with the cells and the criteria that it is of, in a sentence."""
+    names = ", ".join(map(criterion_label, rate["criteria"]))
+    words = (
+        f"Pass rate at k = {mad:g} by {len(rate['criteria'])} of {len(CRITERIA)} criteria, those "
+        f"that can be judged on generated cells ({names}): {100 * rate['rate']:.1f} %, 95 % "
+        f"interval {100 * rate['low']:.1f}–{100 * rate['high']:.1f}"
+    )
+    if rate.get("observed") is None:
+        return f"{words}."
+    return (
+        f"{words}; by the same, {100 * rate['observed']:.1f} % of the {rate['observed_n']:,} "
+        "observed perturbed cells. All criteria that the data can measure, and control cells, "
+        "count in the pass rate at the top of this page."
+    )
 
 
 def _measured(kind: Any, cells: pd.DataFrame) -> Any:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from cradle.ui import store
 from cradle.ui.labels import safe_label
 
-CARD = 205  # pixels
+if TYPE_CHECKING:
+    from cradle.runs import Run
+
+CARD = 165  # pixels: two beside each other on a phone
 _TRUTH = {
     "effect_correlation_seen": (
-        "seen", "Perturbations whose cells the model was trained on."),
+        "trained on", "perturbation", "Perturbations whose cells the model was trained on."),
     "effect_correlation_heldout": (
-        "held-out pairs", "Pairs that it never saw, whose true effect is the sum of the singles."),
+        "held out, not interacting", "pair",
+        "Pairs that it never saw, whose true effect is the sum of the singles."),
     "effect_correlation_heldout_interacting": (
-        "interacting pairs",
+        "held out, interacting", "pair",
         "Pairs that it never saw and whose genes interact: the interaction cannot be known from "
         "the single genes."),
 }  # fmt: skip
@@ -37,47 +41,74 @@ def coverage(run_path: str, split: str, words: str) -> None:
     if not found:
         return
     level = f"{100 * found['level']:.0f} %"
-    st.markdown(f"**Do the {level} intervals hold what they promise?**")
+    st.markdown(f"**How many of the {level} intervals hold the observed effect?**")
     with st.container(horizontal=True, gap="small"):
         st.metric(
-            "Observed effects inside", _percent(found["with_sampling_error"]), border=True,
-            width=CARD, delta=f"{level} promised", delta_color="off", delta_arrow="off",
-            help="Of the intervals of the prediction, widened by the sampling noise of the "
-            "observed effect itself. Well below the promise: the model is too sure.",
+            "Widened by the noise of the cells", _percent(found["with_sampling_error"]),
+            border=True, width=CARD, delta=f"{level} promised", delta_color="off",
+            delta_arrow="off",
+            help="The interval of the prediction, widened by the sampling noise of the observed "
+            "effect. Well below the promise: the model is too sure.",
         )  # fmt: skip
         st.metric(
-            "Inside, as drawn", _percent(found["posterior"]), border=True, width=CARD,
-            delta="of the true mean", delta_color="off", delta_arrow="off",
-            help="Of the intervals as drawn in the figures. They are about the true mean and "
-            "know nothing of the noise of the observed one, so fewer observed effects lie inside.",
+            "As drawn in the figures", _percent(found["posterior"]), border=True, width=CARD,
+            delta="noise left out", delta_color="off", delta_arrow="off",
+            help="The drawn intervals are about the true mean of infinitely many cells. An "
+            "observed effect is of a few and has their noise besides, so fewer lie inside.",
         )  # fmt: skip
     st.caption(
         f"{found['n']:,} effects of {found['n_perturbations']} perturbations, {words}, all cells, "
-        f"against control; {found['n_left_out']:,} without a count on either side left out."
+        f"against control; {found['n_left_out']:,} without a count on either side left out. The "
+        "intervals that figures draw are about the true mean: the noise of the observed cells, "
+        "which moves the observed effect, is not in them."
     )
 
 
-def truth(run_path: str) -> None:
+def truth(run: Run) -> None:
     """Correlation of predicted and true effects; nothing where no truth is known."""
-    found = store.scores_at(run_path).get("truth")
+    found = store.scores_at(str(run.path)).get("truth")
     if not found:
         return
     st.subheader("Against the truth")
+    groups = compared_with_truth(run, found.get("interacting_pairs", []))
     with st.container(horizontal=True, gap="small"):
-        for name, (words, explanation) in _TRUTH.items():
-            st.metric(f"ρ, {words}", _two(found, name), border=True, width=CARD,
-                      help=explanation)  # fmt: skip
+        for name, (words, of, explanation) in _TRUTH.items():
+            n = len(groups[name])
+            st.metric(f"ρ, {words}", _two(found, name), border=True, width=CARD, help=explanation,
+                      delta=f"{n} {of}{'s' * (n != 1)}", delta_color="off",
+                      delta_arrow="off")  # fmt: skip
         st.metric(
             "ρ, artifact", _two(found, "artifact_correlation"), border=True, width=CARD,
+            delta="mean of all kinds", delta_color="off", delta_arrow="off",
             help="What the artifact switch changes in each gene, against what the simulated "
             "artifacts change on average.",
         )  # fmt: skip
-    pairs = ", ".join(map(safe_label, found.get("interacting_pairs", [])))
     st.caption(
         "This screen is simulated, so the true effects are known. Correlation over perturbations "
-        "and genes of the predicted effects with the true ones, not the observed ones."
-        + (f" Pairs whose genes interact: {pairs}." if pairs else "")
+        "and genes of the predicted effects with the true ones, not the observed ones. "
+        + interacting_words(found.get("interacting_pairs", []), run.held_out)
     )
+
+
+def compared_with_truth(run: Run, interacting: Collection[str]) -> dict[str, list[str]]:
+    """The perturbations behind each correlation: those of the run that it has an effect for."""
+    table, told = run.perturbations.set_index("perturbation"), set(run.predicted_effects.applicable)
+    held_out = set(run.held_out)
+    seen = [p for p in table.index[table["n_train"] > 0] if p not in held_out]
+    groups = (seen, sorted(held_out - set(interacting)), sorted(held_out & set(interacting)))
+    return {
+        name: [p for p in labels if p in told] for name, labels in zip(_TRUTH, groups, strict=True)
+    }
+
+
+def interacting_words(interacting: Collection[str], held_out: Collection[str]) -> str:
+    """Which pairs interact, those that the model was trained on apart; empty without any."""
+    parts = {
+        "held out": [p for p in interacting if p in held_out],
+        "trained on": [p for p in interacting if p not in held_out],
+    }
+    words = [f"{kind}: {', '.join(map(safe_label, who))}" for kind, who in parts.items() if who]
+    return f"Pairs whose genes interact, {'; '.join(words)}." if words else ""
 
 
 def _two(values: Mapping[str, Any], name: str) -> str:

@@ -56,6 +56,7 @@ def figure_with_table(
     alt: str,
     select: Sequence[Literal["points", "box", "lasso"]] = (),
     again: int = 0,
+    simulated: bool | None = None,
 ) -> list[int]:
     """Show a figure with its table twin and both downloads.
 
@@ -73,6 +74,8 @@ def figure_with_table(
         Ways in which points can be selected; none by default.
     again
         Another number draws the figure as new, with nothing selected in the browser.
+    simulated
+        Whether its cells are simulated; by default, whether those of the page are.
 
     Returns
     -------
@@ -80,26 +83,29 @@ def figure_with_table(
         The row numbers (custom data) of the selected points.
     """
     if not select:
-        figure(fig, name, alt=alt)
+        figure(fig, name, alt=alt, simulated=simulated)
         table_twin(table, name)
         return []
     event = st.plotly_chart(
-        _labelled(fig), key=f"figure_{name}_{again}", config=config(name, zoom=True), alt=alt,
-        on_select="rerun", selection_mode=list(select),
+        _labelled(fig, simulated), key=f"figure_{name}_{again}", config=config(name, zoom=True),
+        alt=alt, on_select="rerun", selection_mode=list(select),
     )  # fmt: skip
     table_twin(table, name)
     points: list[Any] = event["selection"]["points"]
     return [int(point["customdata"]) for point in points if "customdata" in point]
 
 
-def figure(fig: go.Figure, name: str, *, alt: str) -> None:
+def figure(fig: go.Figure, name: str, *, alt: str, simulated: bool | None = None) -> None:
     """Show one figure of a group that shares a table; see ``figure_with_table``."""
-    st.plotly_chart(_labelled(fig), key=f"figure_{name}", config=config(name, zoom=False), alt=alt)
+    st.plotly_chart(_labelled(fig, simulated), key=f"figure_{name}",
+                    config=config(name, zoom=False), alt=alt)  # fmt: skip
 
 
-def _labelled(fig: go.Figure) -> go.Figure:
+def _labelled(fig: go.Figure, simulated: bool | None = None) -> go.Figure:
     """Say on the figure itself that its cells are simulated: it may leave the app alone."""
-    if st.session_state.get("simulated") and fig.layout.title.subtitle.text != _SIMULATED:
+    if simulated is None:
+        simulated = bool(st.session_state.get("simulated"))
+    if simulated and fig.layout.title.subtitle.text != _SIMULATED:
         fig.update_layout(
             title_subtitle={"text": _SIMULATED, "font": {"size": 11}},
             margin_t=fig.layout.margin.t + 16, height=fig.layout.height + 16,

@@ -7,7 +7,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from cradle.ui import links, sidebar, tour, warm
 from cradle.ui.errors import guard
-from cradle.ui.labels import safe_label
+from cradle.ui.labels import CRITERIA, criterion_label, safe_label, threshold_words
 from cradle.ui.navigation import PAGES, configure, navigation
 
 Body = Callable[[sidebar.Choices], None]
@@ -77,5 +77,17 @@ def _context(choices: sidebar.Choices) -> None:
             words = "No cell of this dataset was measured; its true effects are known."
             st.badge("simulated", icon=":material/science:", color="violet", help=words)
         run = "no run" if choices.run is None else f"run {safe_label(choices.run.name)}"
-        st.caption(f"Dataset {safe_label(choices.dataset.name)} · {run} · k = {choices.mad:g} MAD",
+        words = threshold_words(choices.mad, choices.criteria)
+        st.caption(f"Dataset {safe_label(choices.dataset.name)} · {run} · {words}",
                    width="content")  # fmt: skip
+        _undo(choices)
+
+
+def _undo(choices: sidebar.Choices) -> None:
+    """Where criteria are left out, the way back; the sidebar hides it in an expander."""
+    left_out = [criterion_label(c) for c in CRITERIA if c not in choices.criteria]
+    if left_out:
+        st.button(
+            "Count all criteria", icon=":material/undo:", type="tertiary", key="count_all",
+            on_click=sidebar.count_all, help=f"Not counted as artifact: {', '.join(left_out)}.",
+        )  # fmt: skip

@@ -80,12 +80,14 @@ def picked_kind(components: pd.DataFrame, changes: pd.DataFrame) -> int:
         "fail."
     )
     names = {
-        kind: f"kind {kind}, {100 * share:.0f} % of failed cells: {_top_genes(changes, kind)}"
+        kind: f"kind {kind}, learned share {100 * share:.0f} %: {_top_genes(changes, kind)}"
         for kind, share in enumerate(shares, start=1)
     }
     return st.selectbox(
         "Kind of artifact", list(names), format_func=lambda kind: names[kind],
         key="artifact_kind", bind="query-params",
+        help="Learned share: how common the model takes the kind to be among failed training "
+        "cells.",
     )  # fmt: skip
 
 
@@ -102,7 +104,8 @@ def _criteria_of(choices: Choices, run: Run, kind: int) -> None:
         f"Of {drawn}{len(failed):,} observed cells of all splits that fail at the run's own "
         f"threshold, k = {run.config['mad']:g} MAD. Each is of the kind that the model finds most "
         "likely by its counts; training starts a kind at cells that fail one criterion, and the "
-        "counts decide what becomes of it."
+        "counts decide what becomes of it. The learned share differs from this count: it is of the "
+        "training cells, and a cell that could be of several kinds counts for each in part."
     )
 
 
@@ -128,8 +131,9 @@ def kind_words(kinds: pd.Series[int], marks: pd.DataFrame, kind: int) -> str:
         if share[name] >= 1 or everywhere[name] >= 1
     ]
     return (
-        f"**{len(own):,} failed cells of this dataset are most likely of kind {kind}**. They fail, "
-        f"in brackets all failed cells: {', '.join(parts)}."
+        f"**{len(own):,} of {len(marks):,} failed cells ({100 * len(own) / len(marks):.0f} %) are "
+        f"most likely of kind {kind}**. They fail, in brackets all failed cells: "
+        f"{', '.join(parts)}."
     )
 
 

@@ -1,7 +1,7 @@
 """Names and words on screen: safe when they come from files, explained when they are jargon."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -68,6 +68,19 @@ def with_criteria_named(text: str) -> str:
     """A sentence in which criteria go by the names on screen."""
     return re.sub("|".join(rf"\b{c}\b" for c in CRITERIA), lambda m: criterion_label(m[0]), text)
 
+
+def threshold_words(mad: float, criteria: Collection[str]) -> str:
+    """By what cells are judged: k, and how many criteria where some are left out."""
+    few = f", {len(criteria)} of {len(CRITERIA)} criteria" * (len(criteria) < len(CRITERIA))
+    return f"k = {mad:g} MAD{few}"
+
+
+#: Of a criterion with value v; LaTeX.
+QC_FORMULAS = (
+    r"\mathrm{MAD} = \mathrm{median}\,|v - \mathrm{median}(v)|",
+    r"\text{low side: } v < \mathrm{median} - k\,\mathrm{MAD}",
+    r"\text{high side: } v > \mathrm{median} + k\,\mathrm{MAD}",
+)
 
 GLOSSARY = {
     "mad": "Median absolute deviation: the median distance of cells from the median cell. "

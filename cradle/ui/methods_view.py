@@ -10,7 +10,7 @@ import streamlit as st
 
 from cradle.evaluation.metrics import METRICS
 from cradle.models.baselines import BASELINES
-from cradle.ui.labels import GLOSSARY, safe_label, safe_text
+from cradle.ui.labels import GLOSSARY, QC_FORMULAS, safe_label, safe_text
 from cradle.ui.navigation import ROOT
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ def definitions() -> None:
         )
         st.caption("x: UMI counts; ℓ: library size of the cell over the whole transcriptome.")
         st.markdown("**Quality control**, per criterion with value v, fitted on training cells")
-        st.latex(r"\mathrm{MAD} = \mathrm{median}\,|v - \mathrm{median}(v)|")
-        st.latex(r"\text{low side: } v < \mathrm{median} - k\,\mathrm{MAD}")
-        st.latex(r"\text{high side: } v > \mathrm{median} + k\,\mathrm{MAD}")
+        for formula in QC_FORMULAS:
+            st.latex(formula)
         st.caption("Low: UMI counts, genes detected. High: mitochondrial, ribosomal, hemoglobin "
                    "share.")  # fmt: skip
         st.caption("Doublets are called by Scrublet. A cell fails when any selected criterion "
                    "that the data can measure fails.")  # fmt: skip
     with right:
         st.markdown("**CRADLE-VAE** (Baek et al., AAAI 2025)")
-        st.latex(r"z_p = \sum_t d_t\,(e_t \odot m_t), \quad z_a = a\,u, \quad z_b \sim N(0, I)")
+        st.latex(r"z_p = \sum_t d_t\,(e_t \odot m_t)")
+        st.latex(r"z_a = a\,u, \quad z_b \sim N(0, I)")
         st.latex(r"\rho = \mathrm{softmax}\, f([z_b, z_p, z_a])")
         st.latex(r"x_g \sim \mathrm{GammaPoisson}(\ell \rho_g,\ \theta_g)")
         st.caption(
@@ -95,7 +95,8 @@ def departures() -> None:
     st.subheader("Departures from the papers")
     st.caption("The model cradle_vae_reference follows the published code, save for plain bugs.")
     table = pd.read_csv(ROOT / "assets" / "departures.csv")
-    st.table(table.set_index("topic"))
+    with st.container(key="departures"):
+        st.table(table.set_index("topic"))
 
 
 def limits() -> None:

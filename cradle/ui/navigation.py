@@ -42,19 +42,36 @@ PAGES = {
 }  # fmt: skip
 
 
+_STYLE = (
+    # Streamlit leaves a hand's breadth free above and below each page.
+    ".stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}"
+    # a link says where it leads to its end, also on a phone; so does the label of a number
+    "[data-testid='stPageLink'] a *, [data-testid='stMetric'] :is(label, p)"
+    "{white-space: normal !important; overflow: visible; height: auto}"
+    # Streamlit writes white on the primary colour, which is pale in the dark theme: 2.3 to 1
+    ".stApp [data-testid='stBaseButton-primary']:enabled, .stApp [data-tag], "
+    ".stApp [data-tag] * {color: light-dark(#FFFFFF, #11181F)}"
+)
+_PHONE = (
+    # without a mouse the toolbar of a table always shows, over what stands above the table
+    "[data-testid='stDataFrame'] {margin-top: 2.2rem}"
+    # four columns of sentences do not fit beside each other
+    ".st-key-departures thead {display: none}"
+    ".st-key-departures :is(table, tbody, tr, th, td) {display: block; width: 100%}"
+    ".st-key-departures :is(th, td) {white-space: normal}"
+    ".st-key-departures :is(th, td) :is(div, p) {display: inline}"
+    ".st-key-departures th p {font-weight: 600}"
+    ".st-key-departures td:nth-of-type(1)::before {content: 'Published: '}"
+    ".st-key-departures td:nth-of-type(2)::before {content: 'Here: '}"
+    ".st-key-departures td:nth-of-type(3)::before {content: 'Why: '}"
+)
+
+
 def configure() -> None:
     """Title, width and icon of the app; with the icon at hand, no browser asks the web for one."""
     icon = str(ROOT / "assets" / "icon.svg")
     st.set_page_config(page_title="Cradle", page_icon=icon, layout="wide")
-    # Streamlit leaves a hand's breadth free above and below each page.
-    st.html(
-        "<style>.stMainBlockContainer {padding-top: 3.5rem; padding-bottom: 4rem}"
-        # a link says where it leads to its end, also on a phone
-        "[data-testid='stPageLink'] a * {white-space: normal; overflow: visible}"
-        # Streamlit writes white on the primary colour, which is pale in the dark theme: 2.3 to 1
-        ".stApp [data-testid='stBaseButton-primary']:enabled, .stApp [data-tag], "
-        ".stApp [data-tag] * {color: light-dark(#FFFFFF, #11181F)}</style>"
-    )
+    st.html(f"<style>{_STYLE}@media (max-width: 640px) {{{_PHONE}}}</style>")
 
 
 def navigation() -> st.Page:

@@ -28,8 +28,8 @@ def choose(choices: Choices, key: str) -> list[Run]:
     others = [name for name in entries if choices.run is None or name != choices.run.name]
     if not others:
         st.caption(
-            ":material/info: This is the only run of the dataset. Train another model on the page "
-            "Train to see both side by side."
+            ":material/info: This is the only run of the dataset: train another model on the page "
+            "Train, and it can stand beside it here."
         )
         return []
     chosen = st.multiselect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -40,6 +41,12 @@ def thresholds(choices: Choices) -> QCThresholds:
         return _thresholds(key)
     run = store.needs_run(choices)
     return run.thresholds.at(mad=choices.mad, criteria=choices.criteria)
+
+
+def measurable(choices: Choices) -> list[str]:
+    """Criteria that these data can measure; doublets too where they were not looked for yet."""
+    fitted = thresholds(replace(choices, criteria=CRITERIA))
+    return [c for c in CRITERIA if fitted[c].measurable or fitted[c].reason == DOUBLETS_SKIPPED]
 
 
 def metrics(choices: Choices) -> CellMetrics | None:

@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
 from cradle.plots.bars import overlap_bars, rate_dots
-from cradle.plots.density import densities
-from cradle.plots.violins import violins
-from cradle.ui import distances, generation, quality, selection, store, summaries
-from cradle.ui.figures import figure, figure_with_table, plotted, table_twin
-from cradle.ui.labels import CRITERIA as NAMES
-from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
+from cradle.ui import distances, quality, sidebar, store, summaries
+from cradle.ui.figures import figure_with_table, plotted
+from cradle.ui.labels import (
+    GLOSSARY,
+    QC_FORMULAS,
+    criterion_label,
+    safe_label,
+    safe_labels,
+)
 from cradle.ui.sidebar import Choices
 
 MAX_ROWS = 20
-N_GENERATED = 300
 
 
-def threshold_note(choices: Choices) -> None:
-    """Say so when the sidebar's threshold is not the one that the run was trained at."""
+def threshold_note(choices: Choices, stays: str = "") -> None:
+    """Say so when the sidebar judges cells otherwise than the run was trained.
+
+    Parameters
+    ----------
+    choices
+        Of the sidebar.
+    stays
+        What is on a page that the sidebar does not move; by default its cells are judged anew.
+    """
     run = store.run(choices)
-    if run is not None and run.config["mad"] != choices.mad:
+    if run is None:
+        return
+    here = full_threshold_words(choices.mad, choices.criteria, run.config["criteria"])
+    trained = full_threshold_words(run.config["mad"], run.config["criteria"], choices.criteria)
+    if here != trained:
+        judged = stays or (
+            "Cells are judged here as the sidebar says; what the model calls artifact stays as it "
+            "was trained."
+        )
         st.info(
-            f"The sidebar says k = {choices.mad:g}; the run {safe_label(run.name)} was trained at "
-            f"k = {run.config['mad']:g}. Cells are judged here at k = {choices.mad:g}; what the "
-            "model calls artifact stays as it was trained.",
+            f"The sidebar says {here}; the run {safe_label(run.name)} was trained at {trained}. "
+            f"{judged}",
             icon=":material/compare_arrows:",
         )
+
+
+def full_threshold_words(mad: float, criteria: Sequence[str], others: Sequence[str]) -> str:
+    """By what cells are judged, the criteria left out by name where ``others`` are not the same."""
+    words = f"k = {mad:g} MAD"
+    if set(criteria) == set(others):
+        return words
+    left_out = [criterion_label(c) for c in CRITERIA if c not in criteria]
+    return f"{words}, without {', '.join(left_out)}" if left_out else f"{words}, all criteria"
 
 
 def headline(found: pd.DataFrame, fitted: QCThresholds) -> None:
@@ -41,10 +68,11 @@ def headline(found: pd.DataFrame, fitted: QCThresholds) -> None:
     columns[1].metric("Cells that fail", f"{failed:,}", border=True)
     columns[2].metric("Pass rate", f"{100 * (1 - failed / len(found)):.1f} %", border=True,
                       help=GLOSSARY["qc_pass_rate"])  # fmt: skip
+    by = quality.judged(found, fitted)
     st.caption(
         f"Of all {len(found):,} observed cells at k = {fitted.mad:g} MAD; thresholds fitted on "
-        f"{fitted.fitted_on}. A cell fails when it fails any of: "
-        f"{', '.join(criterion_label(c) for c in quality.judged(found, fitted)) or 'none'}."
+        f"{fitted.fitted_on}. A cell fails when it fails any of {len(by)} of {len(CRITERIA)} "
+        f"criteria: {', '.join(map(criterion_label, by)) or 'none'}."
     )
     for warning in fitted.warnings:
         name, _, words = warning.partition(": ")
@@ -76,138 +104,43 @@ def not_measurable(fitted: QCThresholds) -> None:
 def biology(choices: Choices) -> None:
     """Flag criteria that some perturbations fail far more often than control."""
     flagged = quality.biology(choices)
-    for criterion in [c for c in flagged if c in choices.criteria]:
+    for criterion in flagged:
         who = [safe_label(label) for label in flagged[criterion]]
         names = ", ".join(who[:8]) + (f" and {len(who) - 8} more" if len(who) > 8 else "")
+        counts = criterion in choices.criteria
         with st.container(border=True):
             st.markdown(
                 f":material/biotech: **{criterion_label(criterion)} may be biology.** It fails at "
                 f"least three times as often as in control in: {names}."
+                + " It is **not counted** as artifact."
+                * (not counts)
             )
             st.button(
-                "Do not count it as artifact", key=f"leave_{criterion}",
-                on_click=_leave_out, args=(criterion,),
-                disabled=len(choices.criteria) == 1,
-                help="Leaves it out of the criteria in the sidebar; add it again there.",
+                "Do not count it as artifact" if counts else "Count it again",
+                key=f"leave_{criterion}", on_click=sidebar.count, args=(criterion,),
+                kwargs={"counts": not counts}, disabled=counts and len(choices.criteria) == 1,
+                icon=None if counts else ":material/undo:",
+                help="The criteria that count stand in the sidebar, too.",
             )  # fmt: skip
-
-
-def _leave_out(criterion: str) -> None:
-    st.session_state["criteria"] = [c for c in st.session_state["criteria"] if c != criterion]
-
-
-def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> None:
-    """One violin per criterion, generated cells beside the observed ones on demand."""
-    beside = None
-    if store.run(choices) is not None:
-        beside = _generated_beside(choices, fitted)
-    shown = [c for c in CRITERIA if found[f"fails_{c}"].notna().any()]
-    linked, rows = _linked(choices), []
-    for start in range(0, len(shown), 3):
-        for column, criterion in zip(st.columns(3), shown[start : start + 3], strict=False):
-            with column:
-                rows.append(_violin(choices, criterion, found, fitted, beside, linked))
-    if rows:
-        table_twin(pd.concat(rows, ignore_index=True), "quality_violins")
-    if beside is not None and fitted.generable:
-        _distances(choices, beside, fitted)
-
-
-def _linked(choices: Choices) -> pd.Index:
-    """Observed cells that are selected on the map; says so."""
-    linked = selection.observed_names(choices)
-    if len(linked):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(
-                f":material/gesture: Crosses: {len(linked):,} observed cells selected on page "
-                f"Embeddings, at most {selection.MAX_MARKS} of them drawn.", width="content",
-            )  # fmt: skip
-            st.button("Clear the selection", icon=":material/close:", on_click=selection.clear,
-                      type="tertiary")  # fmt: skip
-    return linked
-
-
-def _violin(
-    choices: Choices,
-    criterion: str,
-    found: pd.DataFrame,
-    fitted: QCThresholds,
-    beside: pd.DataFrame | None,
-    linked: pd.Index,
-) -> pd.DataFrame:
-    name, unit = NAMES[criterion]
-    threshold = fitted[criterion]
-    drawn = criterion == "umi_counts"  # generated cells have it, but by construction
-    compared = beside is not None and (drawn or criterion in fitted.generable)
-    if beside is not None and compared:
-        # The same measure on both sides: over the modelled genes, with its own threshold.
-        threshold = threshold if drawn else fitted.generated[criterion]
-        curves = densities(beside.rename(columns={criterion: "value"}), "value", "source")
-        observed = beside["source"] == "observed"
-        failed = (
-            found[f"fails_{criterion}"] if drawn else beside.loc[observed, f"fails_{criterion}"]
-        )
-    else:
-        curves = quality.curves(choices, criterion)
-        failed = found[f"fails_{criterion}"]
-    line = threshold.threshold  # of several Scrublet runs there is none
-    fig = plotted(violins, curves,
-                  title=f"{name}: {100 * failed.mean():.1f}\u00a0%\u00a0fail", unit=unit,
-                  threshold=line, fails=threshold.side,
-                  marked=quality.marked(choices, criterion, linked, alike=compared))  # fmt: skip
-    figure(
-        fig, f"qc_{criterion}",
-        alt=f"{name} of the cells; {int(failed.sum())} of {failed.notna().sum()} observed cells "
-        f"fail.",
-    )  # fmt: skip
-    if beside is not None and criterion in fitted.not_generable:
-        st.caption(f"Not judged on generated cells: {fitted.not_generable[criterion]}")
-    return curves.assign(criterion=criterion, threshold=np.nan if line is None else line)
-
-
-def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | None:
-    run = store.run(choices)
-    assert run is not None
-    if not run.spec.generates or not st.toggle(
-        "Show generated cells beside the observed ones", key="beside", bind="query-params",
-        help=f"{N_GENERATED} control cells with the artifact off and, where the run has learned "
-        "one, as many with it on, seed 0. "
-        "Both sides are then measured over the modelled genes.",
-    ):  # fmt: skip
-        return None
-    switch: generation.Switch = "twins" if run.learned_artifact else "off"
-    cells = generation.cells(str(run.path), CONTROL, N_GENERATED, switch, 0, None)
-    judged = generation.verdicts(cells, fitted)
-    return generation.with_observed(judged, quality.judged_like_generated(choices, CONTROL))
-
-
-def _distances(choices: Choices, beside: pd.DataFrame, fitted: QCThresholds) -> None:
-    """Distances of generated control cells to observed ones, and of the whole run as stored."""
-    passing = quality.passing_like_generated(choices, CONTROL)
-    if passing is not None and len(passing):
-        distances.draw(
-            distances.between(beside[beside["source"] != "observed"], passing, fitted), "beside",
-            f"{N_GENERATED} generated control cells a side against {len(passing):,} observed "
-            f"control cells that pass every selected criterion at k = {fitted.mad:g} MAD; over "
-            "the modelled genes.",
-        )  # fmt: skip
-    distances.draw_stored(str(store.needs_run(choices).path), choices.mad)
 
 
 def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
     """Formula, threshold and counts of every criterion."""
-    st.latex(
-        r"\text{low: } v < \mathrm{median} - k\cdot\mathrm{MAD} \qquad "
-        r"\text{high: } v > \mathrm{median} + k\cdot\mathrm{MAD} \qquad "
-        r"\mathrm{MAD} = \mathrm{median}(|v - \mathrm{median}(v)|)"
-    )
+    with st.container(horizontal=True, horizontal_alignment="center", gap="medium"):
+        for formula in QC_FORMULAS:
+            st.latex(formula, width="content")
     table = summaries.counts(found, fitted)
-    shown = table.assign(criterion=table["criterion"].map(criterion_label))
+    shown = table.assign(
+        criterion=table["criterion"].map(criterion_label),
+        # the reasons are sentences, which a cell would cut
+        values_from=table["values_from"].where(table["measurable"], "not measurable: see above"),
+    )
     st.dataframe(
         shown, hide_index=True, placeholder="–", key="thresholds",
         column_config={
             "side": st.column_config.TextColumn("fails when", help="low: below the threshold"),
-            "values_from": "values from, or why there are none",
+            "measurable": None,  # the last column says it
+            "values_from": "values from",
             "n_judged": "cells judged", "n_fail": "cells that fail",
             "threshold": st.column_config.NumberColumn(format="%.4g"),
             "median": st.column_config.NumberColumn(format="%.4g"),
@@ -242,10 +175,11 @@ def per_perturbation(choices: Choices, found: pd.DataFrame) -> None:
         return
     table = summaries.pass_rates(found["qc_fail"], adata.obs["perturbation"])
     table["name"] = safe_labels(table["name"])
-    shown = table.head(MAX_ROWS)
+    rows = summaries.rows_shown(len(table), MAX_ROWS)
+    shown = table.head(rows)
     if CONTROL not in set(shown["name"]):
         shown = pd.concat([shown, table[table["name"] == CONTROL]])
-    words = "" if len(shown) == len(table) else f", the {MAX_ROWS} lowest of {len(table)}"
+    words = summaries.shown_words(table["name"].tolist(), rows, "lowest")
     figure_with_table(
         plotted(rate_dots, shown, category="name", title=f"Pass rate per perturbation{words}",
                 x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),

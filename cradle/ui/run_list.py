@@ -201,12 +201,15 @@ def _compare(first: library.RunEntry, second: library.RunEntry) -> None:
                 for row in found["scores"] if row["who"] == "model"]  # fmt: skip
         _scores(sorted(rows, key=lambda row: str(row["split"])), "compared_scores")
         st.caption("One seed each: a difference smaller than the spread over seeds means nothing.")
-    if histories:
+    if first.data_hash != second.data_hash:
+        st.caption("Their validation bounds are of different data, so no curves are drawn here.")
+    elif histories:
         table = pd.concat([h.assign(run=name) for name, h in histories.items()])
         figure_with_table(
             validation_curves(histories, title="Validation bound by epoch (lower is better)"),
             table, f"curves_{first.name}_{second.name}",
             alt="Negative validation bound of both runs by epoch.",
+            simulated=bool(cards[first.name]["data"].get("simulated")),
         )  # fmt: skip
 
 

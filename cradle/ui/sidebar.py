@@ -91,6 +91,18 @@ def _criteria() -> tuple[str, ...]:
     return tuple(c for c in CRITERIA if c in chosen)
 
 
+def count_all() -> None:
+    """Let every criterion count as artifact."""
+    st.session_state["criteria"] = list(CRITERIA)
+
+
+def count(criterion: str, *, counts: bool) -> None:
+    """Let one criterion count as artifact or not."""
+    others = {c for c in st.session_state["criteria"] if c != criterion}
+    chosen = others | {criterion} if counts else others
+    st.session_state["criteria"] = [c for c in CRITERIA if c in chosen]
+
+
 def _run(dataset: library.DatasetEntry) -> library.RunEntry | None:
     data_hash = None if dataset.source is None else store.hash_of(dataset.source)
     entries = library.runs(dataset, data_hash)

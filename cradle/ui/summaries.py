@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
 
 from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
+
+
+def rows_shown(n: int, limit: int) -> int:
+    """How many of ``n`` rows a figure draws: ``limit``, or all where few more would be cut."""
+    return n if n <= 1.5 * limit else limit
+
+
+def shown_words(names: Collection[str], rows: int, which: str) -> str:
+    """Of how many perturbations a figure is, with control apart, to end its title.
+
+    Parameters
+    ----------
+    names
+        All of them, with or without control.
+    rows
+        How many are drawn.
+    which
+        How those drawn were chosen, such as largest.
+    """
+    control = " and control" * (CONTROL in names)
+    of = f"{len(names) - (CONTROL in names):,}{control}"
+    return f": {of}" if rows >= len(names) else f": the {rows} {which} of {of}"
 
 
 def counts(found: pd.DataFrame, fitted: QCThresholds) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from cradle.data.qc import CRITERIA
 from cradle.errors import InputError
 from cradle.jobs import queue
 from cradle.run_folders import named_run_path, new_run_path
-from cradle.ui import store
+from cradle.ui import quality, store
 from cradle.ui.figures import slug
 from cradle.ui.labels import criterion_label, safe_label
 from cradle.ui.quality_view import missing_cells
@@ -111,13 +111,21 @@ def ask(choices: Choices) -> Request | None:
         genes.strip(), tuple(held_out),
         tuple(line.strip() for line in lines.splitlines() if line.strip()),
     )  # fmt: skip
-    words = ", ".join(criterion_label(c) for c in CRITERIA if c in choices.criteria) or "none"
-    st.caption(
-        f"Cells are judged at k = {choices.mad:g} MAD by: {words}. Both are chosen in the sidebar "
-        "and belong to the run."
-    )
+    st.caption(_judged_by(choices))
     pressed = st.button("Start training", type="primary", icon=":material/play_arrow:")
     return asked if pressed else None
+
+
+def _judged_by(choices: Choices) -> str:
+    """By what the cells of a new run are judged, and what these data cannot measure."""
+    measured = quality.measurable(choices)
+    judged = [criterion_label(c) for c in choices.criteria if c in measured]
+    left_out = [criterion_label(c) for c in choices.criteria if c not in measured]
+    words = (
+        f"Cells are judged at k = {choices.mad:g} MAD by: {', '.join(judged) or 'none'}. Both are "
+        "chosen in the sidebar and belong to the run."
+    )
+    return words + f" Not measurable in these data: {', '.join(left_out)}." * bool(left_out)
 
 
 def start(request: Request) -> None:

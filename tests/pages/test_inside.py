@@ -157,7 +157,7 @@ def test_what_the_cells_of_a_kind_fail_is_said_beside_all_failed_cells():
     marks = pd.DataFrame({"mt_percent": [True, True, False, False], "doublet": [False] * 4,
                           "hb_percent": [False, False, True, True]})  # fmt: skip
     words = kind_words(pd.Series([1, 1, 2, 1]), marks, 1)
-    assert "**3 failed cells" in words
+    assert "**3 of 4 failed cells (75 %) are most likely of kind 1**" in words
     first, second = "Mitochondrial share in 67 % (50 %)", "Hemoglobin share in 33 % (50 %)"
     assert words.index(first) < words.index(second)
     assert "Doublet" not in words

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from cradle.plots.bars import overlap_bars, rate_dots, stacked_bars
 from cradle.plots.density import densities
 from cradle.plots.effects import top_genes
+from cradle.plots.layout import finish
 from cradle.plots.palette import FAIL_ZONE, PASS_ZONE, STYLES, THRESHOLD, fade, style_of
 from cradle.plots.scatter import cell_map, effect_scatter, thin
 from cradle.plots.violins import violins
@@ -70,6 +72,28 @@ def test_stacked_bars_keep_the_given_order() -> None:
     assert list(fig.layout.yaxis.categoryarray) == ["A", "B"]
     assert [trace.name for trace in fig.data] == ["train", "val"]
     assert len({trace.marker.pattern.shape for trace in fig.data}) == 2
+
+
+@pytest.mark.parametrize(("names", "rows"), [
+    (["train", "test"], 1), (["genes", "targeted genes", "predicted = observed"], 3),
+    (list("abcdefghij"), 2), ([f"a rather long name {i}" for i in range(9)], 3),
+])  # fmt: skip
+def test_a_legend_of_several_rows_on_a_phone_has_room_below_the_title(
+    names: list[str], rows: int
+) -> None:
+    fig = go.Figure([go.Scatter(x=[0], y=[0], name=name) for name in names])
+    plain = finish(go.Figure(fig), title="t")
+    finish(fig, title="t", legend=True)
+    room = fig.layout.margin.t - plain.layout.margin.t
+    assert room == 32 + 19 * (rows - 1)
+    assert fig.layout.height - plain.layout.height == 19 * (rows - 1)
+
+
+def test_numbers_above_many_bars_stand_upright_at_their_own_size() -> None:
+    table = pd.DataFrame({"a": True, "b": [i % 2 == 0 for i in range(15)], "n_cells": 1_000})
+    few, many = (overlap_bars(table.head(n), ["a", "b"], title="t").data[0] for n in (8, 15))
+    assert (few.textangle, many.textangle) == (0, -90)
+    assert few.constraintext == many.constraintext == "none"
 
 
 def test_rates_show_their_interval_and_mark_the_control() -> None:

@@ -54,3 +54,14 @@ def test_simulated_cells_are_named_once_and_only_there(session):
     for name in ("first", "second"):
         figures.figure(labelled, name, alt="Bars.")
     assert labelled.to_json() == before
+
+
+def test_a_figure_of_other_cells_than_the_page_says_what_they_are(session):
+    session["simulated"] = True
+    real = bars(5)  # drawn for the page, of which it is not
+    plain = stacked_bars(table(5), category="kind", part="split", title="Cells")
+    figures.figure(plain, "real", alt="Bars.", simulated=False)
+    assert plain.layout.title.subtitle.text is None
+    session["simulated"] = False
+    figures.figure(plain, "simulated", alt="Bars.", simulated=True)
+    assert plain.layout.title.subtitle.text == real.layout.title.subtitle.text == "simulated data"

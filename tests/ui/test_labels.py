@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-from cradle.ui.labels import MAX_LABEL, by_criteria, safe_label, safe_text, with_criteria_named
+from cradle.ui.labels import (
+    CRITERIA,
+    MAX_LABEL,
+    by_criteria,
+    safe_label,
+    safe_text,
+    threshold_words,
+    with_criteria_named,
+)
 
 
 @pytest.mark.parametrize("name", ["KLF1", "KLF1+MAP2K6", "HLA-A", "MT-CO1", "AC012345.1", "a_b"])
@@ -45,3 +53,8 @@ def test_criteria_are_counted_and_go_by_their_names() -> None:
 def test_text_keeps_its_length_and_loses_its_markup() -> None:
     assert safe_text("x" * 200) == "x" * 200
     assert "[" not in safe_text("gene [a](http://b)")
+
+
+def test_the_threshold_says_how_many_criteria_only_where_some_are_left_out() -> None:
+    assert threshold_words(3.0, tuple(CRITERIA)) == "k = 3 MAD"
+    assert threshold_words(3.5, ["umi_counts", "doublet"]) == "k = 3.5 MAD, 2 of 6 criteria"

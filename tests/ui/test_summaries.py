@@ -55,3 +55,11 @@ def test_a_run_is_told_beside_the_additive_rule_in_plain_words(rule: float, word
     scores = {"test": {"n_perturbations": 3, "ate_rho": 0.9},
               "floor": {"additive": {"test": {"ate_rho": rule}}}}  # fmt: skip
     assert words in glance.in_words(scores, "test")
+
+
+def test_a_figure_never_hides_a_few_rows_and_says_of_how_many_it_is() -> None:
+    assert [summaries.rows_shown(n, 40) for n in (39, 41, 60, 61)] == [39, 41, 60, 40]
+    names = ["control", *(f"G{i}" for i in range(70))]
+    assert summaries.shown_words(names, 40, "largest") == ": the 40 largest of 70 and control"
+    assert summaries.shown_words(names, 71, "largest") == ": 70 and control"
+    assert summaries.shown_words(["A", "B"], 2, "lowest") == ": 2"

@@ -1,0 +1,32 @@
+"""What the scores against the truth are computed over, on the shipped demo."""
+
+import json
+
+import pytest
+
+from cradle.data.sources import load
+from cradle.evaluation.metrics import ate_rho
+from cradle.evaluation.scores import matched
+from cradle.evaluation.truth import truth_of
+from cradle.runs import Run
+from cradle.ui.evidence import compared_with_truth, interacting_words
+from cradle.ui.navigation import ROOT
+
+DEMO = ROOT / "assets" / "runs" / "demo_cradle_vae"
+
+
+def test_each_correlation_is_over_the_perturbations_that_are_counted_beside_it() -> None:
+    run, truth = Run.load(DEMO), truth_of(load("demo"))
+    assert truth is not None
+    stored = json.loads((DEMO / "metrics.json").read_text())["truth"]
+    groups = compared_with_truth(run, truth.interacting)
+    assert [len(labels) for labels in groups.values()] == [36, 3, 1]
+    for name, labels in groups.items():
+        known, told = matched(truth.effects.rows(labels), run.predicted_effects)
+        assert ate_rho(known.mean, told.mean) == pytest.approx(stored[name], abs=1e-4)
+
+
+def test_pairs_that_interact_are_told_apart_by_whether_they_were_held_out() -> None:
+    words = interacting_words(["A+B", "C+D", "E+F"], ["C+D", "G+H"])
+    assert words == "Pairs whose genes interact, held out: C+D; trained on: A+B, E+F."
+    assert interacting_words([], ["C+D"]) == ""
