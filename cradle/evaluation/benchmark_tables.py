@@ -47,10 +47,11 @@ _OTHERS = {
         "much, near 0 is collapse: one cell drawn over and over."),
     "seconds": Described("Training time", False, "seconds", "Wall time of one fit."),
     "peak_mb": Described("Peak memory", False, "MB", "Largest resident memory of one fit."),
-    "effect_correlation_seen": Described("ρ with the truth, seen", True, "correlation"),
-    "effect_correlation_heldout": Described("ρ with the truth, held out", True, "correlation"),
+    "effect_correlation_seen": Described("ρ with the truth, trained on", True, "correlation"),
+    "effect_correlation_heldout": Described(
+        "ρ with the truth, held out, not interacting", True, "correlation"),
     "effect_correlation_heldout_interacting": Described(
-        "ρ with the truth, interacting pairs", True, "correlation"),
+        "ρ with the truth, held out, interacting", True, "correlation"),
     "artifact_correlation": Described("ρ with the true artifact", True, "correlation"),
 }  # fmt: skip
 
