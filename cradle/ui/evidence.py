@@ -87,6 +87,7 @@ def truth(run: Run) -> None:
         "This screen is simulated, so the true effects are known. Correlation over perturbations "
         "and genes of the predicted effects with the true ones, not the observed ones. "
         + interacting_words(found.get("interacting_pairs", []), run.held_out)
+        + covered_words(found)
     )
 
 
@@ -109,6 +110,16 @@ def interacting_words(interacting: Collection[str], held_out: Collection[str]) -
     }
     words = [f"{kind}: {', '.join(map(safe_label, who))}" for kind, who in parts.items() if who]
     return f"Pairs whose genes interact, {'; '.join(words)}." if words else ""
+
+
+def covered_words(found: Mapping[str, Any]) -> str:
+    """How many true effects the intervals hold; empty where that is not known."""
+    parts = {
+        words: found.get(name.replace("effect_correlation", "interval_coverage"))
+        for name, (words, _, _) in _TRUTH.items()
+    }
+    told = [f"{_percent(share)} ({words})" for words, share in parts.items() if share is not None]
+    return f" The drawn 95 % intervals hold {', '.join(told)} of the true effects." if told else ""
 
 
 def _two(values: Mapping[str, Any], name: str) -> str:

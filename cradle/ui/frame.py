@@ -78,8 +78,10 @@ def _context(choices: sidebar.Choices) -> None:
             st.badge("simulated", icon=":material/science:", color="violet", help=words)
         run = "no run" if choices.run is None else f"run {safe_label(choices.run.name)}"
         words = threshold_words(choices.mad, choices.criteria)
-        st.caption(f"Dataset {safe_label(choices.dataset.name)} · {run} · {words}",
-                   width="content")  # fmt: skip
+        dataset = choices.dataset
+        # the id of an upload says nothing to a reader, its title is the name of the file
+        name = dataset.title if dataset.uploaded else safe_label(dataset.name)
+        st.caption(f"Dataset {name} · {run} · {words}", width="content")
         _undo(choices)
 
 

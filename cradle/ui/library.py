@@ -37,6 +37,11 @@ class DatasetEntry:
     source: str | None
     simulated: bool
 
+    @property
+    def uploaded(self) -> bool:
+        """Whether a visitor brought it."""
+        return bool(_UPLOAD.fullmatch(self.name))
+
 
 @dataclass(frozen=True)
 class RunEntry:

@@ -9,7 +9,7 @@ from cradle.evaluation.metrics import ate_rho
 from cradle.evaluation.scores import matched
 from cradle.evaluation.truth import truth_of
 from cradle.runs import Run
-from cradle.ui.evidence import compared_with_truth, interacting_words
+from cradle.ui.evidence import compared_with_truth, covered_words, interacting_words
 from cradle.ui.navigation import ROOT
 
 DEMO = ROOT / "assets" / "runs" / "demo_cradle_vae"
@@ -30,3 +30,10 @@ def test_pairs_that_interact_are_told_apart_by_whether_they_were_held_out() -> N
     words = interacting_words(["A+B", "C+D", "E+F"], ["C+D", "G+H"])
     assert words == "Pairs whose genes interact, held out: C+D; trained on: A+B, E+F."
     assert interacting_words([], ["C+D"]) == ""
+
+
+def test_intervals_are_said_beside_the_truth_where_they_were_compared() -> None:
+    found = {"interval_coverage_seen": 0.948, "interval_coverage_heldout": None}
+    words = covered_words(found)
+    assert words == " The drawn 95 % intervals hold 95 % (trained on) of the true effects."
+    assert covered_words({}) == ""
