@@ -16,7 +16,7 @@ from torch import Tensor
 from cradle.batches import Conditions
 from cradle.data.dosage import Design
 from cradle.effect_draws import effect_draws
-from cradle.evaluation.effects import Effects, draw_margin
+from cradle.evaluation.effects import POSTERIOR_ALONE, Effects, Widening, draw_margin
 from cradle.generated import (
     ArtifactSwitch,
     check_artifact,
@@ -57,9 +57,9 @@ class Predictor:
         generated cell.
     default_library_size
         Fixed size at generation, or ``None`` to draw one from the training cells.
-    has_artifact, interval_factor
-        Whether the model has an artifact to switch; how many times as wide as in the posterior
-        intervals are (:func:`cradle.evaluation.scores.interval_factor`).
+    has_artifact, widening
+        Whether the model has an artifact to switch; how much wider than in the posterior
+        intervals are (:func:`cradle.evaluation.scores.widening`).
     """
 
     model: PerturbationVAE
@@ -69,7 +69,7 @@ class Predictor:
     thresholds: QCThresholds
     default_library_size: float | None
     has_artifact: bool
-    interval_factor: float = 1.0
+    widening: Widening = POSTERIOR_ALONE
 
     def generate(
         self,
@@ -154,7 +154,7 @@ class Predictor:
         n_draws, n_cells
             Posterior draws of the global variables, basal states common to all of them.
         interval
-            Mass of the Student interval of a further draw, widened by ``interval_factor``; there
+            Mass of the Student interval of a further draw, wider by ``widening``; there
             is none where cells share no variable.
         """
         labels = [self.design.parse(q) for q in ([query] if isinstance(query, str) else query)]
@@ -170,7 +170,7 @@ class Predictor:
         if not shared:
             return Effects(tuple(labels), self.genes, per_draw[0])
         mean, margin = per_draw.mean(axis=0), draw_margin(per_draw, interval, axis=0)
-        margin *= self.interval_factor
+        margin = self.widening.of(margin)
         return Effects(tuple(labels), self.genes, mean, mean - margin, mean + margin)
 
     @torch.no_grad()

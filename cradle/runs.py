@@ -13,8 +13,8 @@ import pandas as pd
 from cradle.data.dosage import Design, perturbed_genes
 from cradle.data.splits import support_of
 from cradle.errors import InputError
-from cradle.evaluation.effects import Effects
-from cradle.evaluation.scores import MAX_FACTOR
+from cradle.evaluation.effects import POSTERIOR_ALONE, Effects, Widening
+from cradle.evaluation.scores import MAX_FACTOR, MAX_FLOOR
 from cradle.run_tables import (
     STATISTICS,
     damaged,
@@ -211,16 +211,19 @@ class Run:
         return effects
 
     @property
-    def interval_factor(self) -> float:
-        """How many times as wide as in the posterior intervals of effects are, so that they hold
-        what validation cells show; one for runs of versions that did not widen them."""
+    def widening(self) -> Widening:
+        """How much wider than in the posterior intervals of effects are, so that they hold what
+        validation cells show; nothing for runs of versions that did not widen them."""
         path = self.path / INTERVALS
         if not path.is_file():
-            return 1.0
-        factor = read_json(path).get("factor")
-        if not isinstance(factor, float | int) or not 1 <= factor <= MAX_FACTOR:
-            raise damaged(path, "a factor that cannot be")
-        return float(factor)
+            return POSTERIOR_ALONE
+        stored = read_json(path)
+        values = [v for name in Widening._fields if isinstance(v := stored.get(name), float | int)]
+        if len(values) == len(Widening._fields):
+            found = Widening(*map(float, values))
+            if 1 <= found.factor <= MAX_FACTOR and 0 <= found.floor <= MAX_FLOOR:
+                return found
+        raise damaged(path, "a widening that cannot be")
 
     def support(self, label: str) -> str:
         """How far a prediction for ``label`` is backed by cells: see ``support_of``."""
@@ -256,7 +259,7 @@ class Run:
         model = network_of(self.spec.network, self._shape(), config, self.path / WEIGHTS)
         return Predictor(
             model.eval(), self.genes, self.design, self.library_sizes, self.thresholds,
-            config.library_size, self.spec.artifact, self.interval_factor,
+            config.library_size, self.spec.artifact, self.widening,
         )  # fmt: skip
 
     def _shape(self) -> Any:

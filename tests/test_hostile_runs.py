@@ -64,19 +64,24 @@ def test_the_original_is_fine(folder):
     use(folder)
 
 
-@pytest.mark.parametrize("factor", [0.5, -2, 1e9, float("nan"), "3", None, [2]])
-def test_intervals_are_not_widened_by_what_cannot_be(folder, factor):
-    (folder / "intervals.json").write_text(json.dumps({"factor": factor}))
+@pytest.mark.parametrize(
+    "found",
+    [{"factor": 0.5}, {"factor": -2}, {"factor": 1e9}, {"factor": float("nan")}, {"factor": "3"},
+     {"factor": None}, {"floor": -0.1}, {"floor": 1e9}, {"floor": [2]}, {"floor": float("inf")}],
+)  # fmt: skip
+def test_intervals_are_not_widened_by_what_cannot_be(folder, found):
+    (folder / "intervals.json").write_text(json.dumps({"factor": 2.0, "floor": 0.1, **found}))
     refused(folder, "intervals.json")
 
 
-def test_a_run_without_the_factor_has_the_intervals_of_its_posterior(folder):
+def test_a_run_without_the_file_has_the_intervals_of_its_posterior(folder):
     wide = Run.load(folder).predictor().treatment_effects("CEBPA")
-    factor = Run.load(folder).interval_factor
+    widening = Run.load(folder).widening
     (folder / "intervals.json").unlink()
     narrow = Run.load(folder).predictor().treatment_effects("CEBPA")
-    np.testing.assert_allclose(wide.upper - wide.mean, factor * (narrow.upper - narrow.mean),
-                               rtol=1e-4)  # fmt: skip
+    np.testing.assert_allclose(
+        wide.upper - wide.mean, widening.of(narrow.upper - narrow.mean), rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

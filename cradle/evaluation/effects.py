@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,21 @@ def draw_margin(per_draw: FloatArray, level: float = 0.95, axis: int = 0) -> Flo
     n_draws = per_draw.shape[axis]
     sd = per_draw.std(axis=axis, ddof=1)
     return np.asarray(stdtrit(n_draws - 1, (1 + level) / 2) * np.sqrt(1 + 1 / n_draws) * sd)
+
+
+class Widening(NamedTuple):
+    """What an interval lacks that knows the posterior alone: half widths become
+    ``√((factor · half width)² + floor²)``."""
+
+    factor: float = 1.0
+    floor: float = 0.0  # log2 units
+
+    def of(self, half_width: FloatArray) -> FloatArray:
+        """Wider half widths."""
+        return np.asarray(np.hypot(self.factor * half_width, self.floor))
+
+
+POSTERIOR_ALONE = Widening()
 
 
 @dataclass(frozen=True)
@@ -74,12 +89,12 @@ class Effects:
         finite = np.isfinite(self.mean).all(axis=1)
         return tuple(self.perturbations[i] for i in np.flatnonzero(finite))
 
-    def widened(self, factor: float) -> Effects:
-        """With intervals that many times as wide; as it is where there are none."""
+    def widened(self, widening: Widening) -> Effects:
+        """With wider intervals; as it is where there are none."""
         if self.lower is None or self.upper is None:
             return self
-        lower = self.mean - factor * (self.mean - self.lower)
-        return replace(self, lower=lower, upper=self.mean + factor * (self.upper - self.mean))
+        below, above = (widening.of(side - self.mean) for side in (self.lower, self.upper))
+        return replace(self, lower=self.mean - below, upper=self.mean + above)
 
     def rows(self, labels: Sequence[str]) -> Effects:
         """Effects of these perturbations, in this order (InputError when one is absent)."""

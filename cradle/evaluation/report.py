@@ -14,7 +14,7 @@ from cradle.evaluation.field import FIELD_SCHEMA
 from cradle.evaluation.field_cells import Population
 from cradle.evaluation.moments import Side, observed_effects
 from cradle.evaluation.quality import Generate, measure
-from cradle.evaluation.scores import LEVEL, interval_factor
+from cradle.evaluation.scores import LEVEL, widening
 from cradle.evaluation.sections import SPLITS, Scoring
 from cradle.evaluation.storage import load_effects, save_effects
 from cradle.evaluation.truth import truth_of
@@ -130,8 +130,8 @@ def _scoring(run: Run, side: Side) -> Scoring:
 
 
 def _predicted(run: Run, wanted: list[str]) -> Effects:
-    """Effects of the model, with intervals that hold what validation cells show; the factor of
-    that is stored for predictions to come."""
+    """Effects of the model, with intervals that hold what validation cells show; how much wider
+    they are is stored for predictions to come."""
     path = run.path / INTERVALS
     path.unlink(missing_ok=True)  # as the posterior has them
     asked = [label for label in wanted if run.design.expresses(label)]
@@ -139,9 +139,9 @@ def _predicted(run: Run, wanted: list[str]) -> Effects:
     observed = Scoring(run.moments, effects, run.perturbed_genes).observed("val")
     if effects.lower is None or observed is None:
         return effects
-    factor = interval_factor(observed, effects)
-    write_json(path, {"factor": factor, "level": LEVEL, "calibrated_on": "val"})
-    return effects.widened(factor)
+    found = widening(observed, effects)
+    write_json(path, {**found._asdict(), "level": LEVEL, "calibrated_on": "val"})
+    return effects.widened(found)
 
 
 def _generator(predictor: Any, artifact: str) -> Generate:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cradle.data.dosage import genes_of
-from cradle.evaluation.effects import Effects
+from cradle.evaluation.effects import POSTERIOR_ALONE, Effects, Widening
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS, sum_of_squares
 
 BoolArray = npt.NDArray[np.bool_]
@@ -17,6 +17,8 @@ FloatArray = npt.NDArray[np.floating]
 LEVEL = 0.95
 #: No interval is widened more: where one is so much too narrow, its width tells nothing.
 MAX_FACTOR = 20.0
+#: Log2 units; no effect is larger.
+MAX_FLOOR = 20.0
 
 
 def score(
@@ -79,40 +81,56 @@ def coverage(observed: Effects, predicted: Effects, level: float = LEVEL) -> dic
     √(width² + (z·SE)²), which should reach `level`. Entries without a sampling variance, such as
     genes without a count, are left out. None without intervals or rows.
     """
-    found = _missed(observed, predicted, level)
+    found = _deviations(observed, predicted, level)
     if found is None:
         return None
-    alone, beside_noise, n_left_out, n_perturbations = found
     return {
-        "posterior": float((alone <= 1).mean()),
-        "with_sampling_error": float((beside_noise <= 1).mean()),
+        "posterior": float((found.deviation <= found.half_width).mean()),
+        "with_sampling_error": float((found.beyond_noise <= found.half_width).mean()),
         "level": level,
-        "n": len(alone),
-        "n_left_out": n_left_out,
-        "n_perturbations": n_perturbations,
+        "n": len(found.deviation),
+        "n_left_out": found.n_left_out,
+        "n_perturbations": found.n_perturbations,
     }
 
 
-def interval_factor(observed: Effects, predicted: Effects, level: float = LEVEL) -> float:
-    """How many times as wide the intervals have to be to hold ``level`` of the observed effects.
+def widening(observed: Effects, predicted: Effects, level: float = LEVEL) -> Widening:
+    """How much wider intervals have to be to hold ``level`` of the observed effects.
 
     The posterior of the shared variables alone knows nothing of how far the model is from the
-    data. This is split conformal prediction with the half width as scale (Lei et al., JASA 2018):
-    the quantile of what each effect of cells that trained nothing would need, its sampling error
-    taken off. Between one, for intervals are not narrowed, and ``MAX_FACTOR``.
+    data. This is split conformal prediction (Lei et al., JASA 2018), twice: among the narrower
+    half of the intervals the quantile of what each effect lies away, its sampling error taken
+    off, is the floor; among the wider half the factor is what is needed beside it, between one,
+    for intervals are not narrowed, and ``MAX_FACTOR``.
+
+    Parameters
+    ----------
+    observed
+        Effects in cells that trained nothing, with standard errors.
     """
-    found = _missed(observed, predicted, level)
+    found = _deviations(observed, predicted, level)
     if found is None:
-        return 1.0
-    needed = float(np.quantile(found[1], level, method="higher"))
-    return min(max(needed, 1.0), MAX_FACTOR)
+        return POSTERIOR_ALONE
+    narrow = found.half_width <= np.median(found.half_width)
+    floor = float(np.quantile(found.beyond_noise[narrow], level, method="higher"))
+    if narrow.all():
+        return Widening(floor=floor)
+    left = np.sqrt(np.clip(found.beyond_noise[~narrow] ** 2 - floor**2, 0, None))
+    needed = float(np.quantile(left / found.half_width[~narrow], level, method="higher"))
+    return Widening(min(max(needed, 1.0), MAX_FACTOR), floor)
 
 
-def _missed(
-    observed: Effects, predicted: Effects, level: float
-) -> tuple[FloatArray, FloatArray, int, int] | None:
-    """Half widths between each observed effect and the predicted one; the same where √(deviation² −
-    (z·SE)²) counts for the deviation; entries left out; perturbations. At most one is inside."""
+class _Deviations(NamedTuple):
+    """Of each effect with a sampling error, log2 units."""
+
+    deviation: FloatArray  # |observed − predicted|
+    beyond_noise: FloatArray  # √(deviation² − (z·SE)²), or zero
+    half_width: FloatArray  # of the predicted interval on that side
+    n_left_out: int
+    n_perturbations: int
+
+
+def _deviations(observed: Effects, predicted: Effects, level: float) -> _Deviations | None:
     if predicted.lower is None or predicted.upper is None:
         return None
     observed, predicted = matched(observed, predicted)
@@ -124,16 +142,16 @@ def _missed(
     measured = np.isfinite(observed.se) & (observed.se > 0)
     if not measured.any():
         return None
-    deviation = (observed.mean - predicted.mean)[measured]
-    sides = deviation < 0, predicted.mean - predicted.lower, predicted.upper - predicted.mean
-    width = np.where(sides[0], sides[1][measured], sides[2][measured])
+    away = (observed.mean - predicted.mean)[measured]
+    below, above = predicted.mean - predicted.lower, predicted.upper - predicted.mean
     noise = NormalDist().inv_cdf((1 + level) / 2) * observed.se[measured]
-    beyond = np.sqrt(np.clip(deviation**2 - noise**2, 0, None))
-    ratios = [
-        np.divide(far, width, out=np.where(far > 0, np.inf, 0.0), where=width > 0)
-        for far in (np.abs(deviation), beyond)
-    ]
-    return ratios[0], ratios[1], int((~measured).sum()), len(observed.perturbations)
+    return _Deviations(
+        np.abs(away),
+        np.sqrt(np.clip(away**2 - noise**2, 0, None)),
+        np.where(away < 0, below[measured], above[measured]),
+        int((~measured).sum()),
+        len(observed.perturbations),
+    )
 
 
 def matched(observed: Effects, predicted: Effects) -> tuple[Effects, Effects]:

@@ -7,14 +7,14 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from cradle.evaluation.effects import Effects
+from cradle.evaluation.effects import Effects, Widening
 from cradle.evaluation.scores import (
     MAX_FACTOR,
     ceiling,
     coverage,
-    interval_factor,
     score,
     targeted,
+    widening,
 )
 
 GENES = tuple(f"g{i}" for i in range(60))
@@ -159,35 +159,43 @@ def test_coverage_of_exact_intervals_is_their_level():
 
 
 def _told(error, claimed, noise=0.4):
-    """Observed effects and predictions that are wrong by ``error`` and claim ``claimed``."""
+    """Observed effects, predictions that are wrong by ``error`` and claim ``claimed``, each a row
+    or a number, and the truth."""
     rng = np.random.default_rng(2)
     truth = rng.normal(size=(30, 300))
     told = truth + rng.normal(0, error, truth.shape)
     labels, genes = _effects_of(truth).perturbations, _effects_of(truth).genes
-    margin = NormalDist().inv_cdf(0.975) * claimed
+    margin = NormalDist().inv_cdf(0.975) * np.broadcast_to(claimed, truth.shape)
     seen = truth + rng.normal(0, noise, truth.shape)
     observed = Effects(labels, genes, seen, se=np.full(truth.shape, noise))
     return observed, Effects(labels, genes, told, told - margin, told + margin), truth
 
 
 def test_intervals_are_widened_until_they_hold_the_effects_and_the_truth():
-    observed, predicted, truth = _told(error=0.9, claimed=0.3)
-    factor = interval_factor(observed, predicted)
-    assert factor == pytest.approx(3, rel=0.05)
-    wide = predicted.widened(factor)
-    assert coverage(observed, wide)["with_sampling_error"] == pytest.approx(0.95, abs=1e-3)
-    assert ((wide.lower <= truth) & (truth <= wide.upper)).mean() == pytest.approx(0.95, abs=0.01)
-    np.testing.assert_allclose(wide.upper - wide.mean, 3 * 0.3 * 1.96, rtol=0.05)
+    # genes that the model says do not move, and genes of which it is three times too sure
+    still = np.arange(300) < 150
+    observed, predicted, truth = _told(
+        error=np.where(still, 0.1, 0.9), claimed=np.where(still, 0.0, 0.3), noise=0.02
+    )
+    found = widening(observed, predicted)
+    assert found == pytest.approx((3.0, 0.196), rel=0.1)
+    wide = predicted.widened(found)
+    assert coverage(observed, wide)["with_sampling_error"] == pytest.approx(0.95, abs=0.01)
+    inside = (wide.lower <= truth) & (truth <= wide.upper)
+    for genes in (still, ~still):
+        assert inside[:, genes].mean() == pytest.approx(0.95, abs=0.01)
 
 
 def test_intervals_are_never_narrowed_nor_widened_without_end():
-    assert interval_factor(*_told(error=0.3, claimed=0.9)[:2]) == 1.0
-    assert interval_factor(*_told(error=0.9, claimed=1e-9)[:2]) == MAX_FACTOR
-    assert interval_factor(*_told(error=0.9, claimed=0.0)[:2]) == MAX_FACTOR
-    observed, predicted, _ = _told(error=0.9, claimed=0.3)
+    still = np.arange(300) < 150
+    assert widening(*_told(error=0.3, claimed=np.where(still, 0.9, 1.0))[:2]).factor == 1.0
+    hardly = np.where(still, 0.0, 1e-9)
+    assert widening(*_told(np.where(still, 0.1, 0.9), hardly, 0.02)[:2]).factor == MAX_FACTOR
+    observed, predicted, _ = _told(error=0.9, claimed=0.0)
+    assert widening(observed, predicted).factor == 1.0  # every width is the same: a floor alone
     sure = Effects(predicted.perturbations, predicted.genes, predicted.mean)
-    assert interval_factor(observed, sure) == 1.0
-    assert sure.widened(3.0) is sure
+    assert widening(observed, sure) == Widening()
+    assert sure.widened(Widening(3.0, 0.1)) is sure
 
 
 def test_no_interval_no_coverage(observed):
