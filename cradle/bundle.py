@@ -81,6 +81,14 @@ def bundle(
     return stream.getvalue()
 
 
+def asked(
+    perturbation: str, n_cells: int, artifact: str, seed: int, library_size: float | None
+) -> dict[str, Any]:
+    """A query as files record it; see ``Predictor.generate``."""
+    return {"perturbation": perturbation, "n_cells": n_cells, "artifact": artifact, "seed": seed,
+            "library_size": library_size}  # fmt: skip
+
+
 def origin(run: Run, query: Mapping[str, Any]) -> dict[str, Any]:
     """Where generated cells come from, for ``uns["cradle"]["generated"]`` of their file.
 

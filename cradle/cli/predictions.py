@@ -90,7 +90,7 @@ def _opened(arguments: argparse.Namespace) -> "tuple[Run, AnnData | None]":
 
 def generate(arguments: argparse.Namespace) -> Answer:
     """Write generated cells."""
-    from cradle.bundle import origin
+    from cradle.bundle import asked, origin
     from cradle.files import write_h5ad
 
     run, _ = _opened(arguments)
@@ -108,13 +108,8 @@ def generate(arguments: argparse.Namespace) -> Answer:
         library_size=arguments.library_size,
     )
     label = str(cells.obs["perturbation"].iloc[0])
-    query = {
-        "perturbation": label,
-        "n_cells": arguments.n_cells,
-        "artifact": arguments.artifact,
-        "seed": arguments.seed,
-        "library_size": arguments.library_size,
-    }
+    given = arguments.n_cells, arguments.artifact, arguments.seed, arguments.library_size
+    query = asked(label, *given)
     cells.uns["cradle"] = {"generated": origin(run, query)}
     write_h5ad(arguments.out, cells)
     passed = 1 - cells.obs.groupby("artifact", observed=True)["qc_fail"].mean()

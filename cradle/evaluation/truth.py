@@ -154,17 +154,19 @@ def _groups(
     }
 
 
+def _both(true: Effects, predicted: Effects, labels: Collection[str]) -> tuple[Effects, Effects]:
+    return matched(true.rows([p for p in true.perturbations if p in labels]), predicted)
+
+
 def _covered(true: Effects, predicted: Effects, labels: Collection[str]) -> float | None:
-    rows = [label for label in true.perturbations if label in labels]
-    known, told = matched(true.rows(rows), predicted)
+    known, told = _both(true, predicted, labels)
     if told.lower is None or told.upper is None or not known.perturbations:
         return None
     return float(((told.lower <= known.mean) & (known.mean <= told.upper)).mean())
 
 
 def _correlation(true: Effects, predicted: Effects, labels: Collection[str]) -> float | None:
-    rows = [label for label in true.perturbations if label in labels]
-    known, told = matched(true.rows(rows), predicted)
+    known, told = _both(true, predicted, labels)
     return _finite(ate_rho(known.mean, told.mean)) if known.perturbations else None
 
 

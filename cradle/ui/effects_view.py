@@ -13,6 +13,7 @@ from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
 from cradle.plots.scatter import MAX_POINTS, effect_scatter, thin
 from cradle.ui import comparison
+from cradle.ui.evidence import interval_words
 from cradle.ui.figures import figure_with_table, plotted, slug
 from cradle.ui.gene_view import gene_violins
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
@@ -196,8 +197,8 @@ def _everywhere(view: View, table: pd.DataFrame, name: str) -> None:
         rows.drop(columns="row"), f"gene_{slug(name)}_{view.slug}",
         alt=f"Predicted and observed effect of each perturbation on {safe_label(name)}.",
     )  # fmt: skip
-    st.caption(f"Of {view.words}. Bars: {GLOSSARY['interval']} Choose one perturbation above to "
-               "see this gene in its cells.")  # fmt: skip
+    st.caption(f"Of {view.words}. Bars: {interval_words(view.terms.run_path)} Choose one "
+               "perturbation above to see this gene in its cells.")  # fmt: skip
 
 
 def top(view: View) -> None:
@@ -216,7 +217,8 @@ def top(view: View) -> None:
         table[columns], f"strongest_{view.slug}",
         alt="Predicted effects with intervals and observed effects of the strongest genes.",
     )  # fmt: skip
-    st.caption(f"{GLOSSARY['effect']} Of {view.words}. Bars: {GLOSSARY['interval']}")
+    bars = interval_words(view.terms.run_path)
+    st.caption(f"{GLOSSARY['effect']} Of {view.words}. Bars: {bars}")
 
 
 def per_perturbation(view: View) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cradle.evaluation.effects import POSTERIOR_ALONE
 from cradle.ui import store
-from cradle.ui.labels import safe_label
+from cradle.ui.labels import GLOSSARY, safe_label
 
 if TYPE_CHECKING:
     from cradle.runs import Run
@@ -25,6 +26,12 @@ _TRUTH = {
         "Pairs that it never saw and whose genes interact: the interaction cannot be known from "
         "the single genes."),
 }  # fmt: skip
+
+
+def interval_words(run_path: str) -> str:
+    """What the bars of predicted effects are; runs of earlier versions did not widen them."""
+    plain = store.run_at(run_path).widening == POSTERIOR_ALONE
+    return GLOSSARY["posterior" if plain else "interval"]
 
 
 def coverage(run_path: str, split: str, words: str) -> None:

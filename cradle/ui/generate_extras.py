@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from cradle.bundle import bundle
+from cradle.bundle import asked, bundle
 from cradle.data.dosage import canonical
 from cradle.data.schema import CONTROL
 from cradle.plots.heatmap import effect_heatmap
@@ -34,8 +34,8 @@ def save(run: Run, query: Query, cells: pd.DataFrame, name: str) -> None:
         tables = {"cells": cells}
         if query.label != CONTROL:
             tables["effects"] = generation.effects(path, query.label, query.seed).to_frame()
-        asked = generation.as_asked(*query)
-        return bundle(run, store.fingerprint(path), asked, generation.h5ad(path, *query), tables)
+        cells_file = generation.h5ad(path, *query)
+        return bundle(run, store.fingerprint(path), asked(*query), cells_file, tables)
 
     st.download_button(
         "Reproducible bundle (.zip)", make, f"{name}.zip", "application/zip",

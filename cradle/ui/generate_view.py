@@ -22,6 +22,7 @@ from cradle.ui import (
     store,
     summaries,
 )
+from cradle.ui.evidence import interval_words
 from cradle.ui.figures import csv_bytes, figure, figure_with_table, plotted, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import GLOSSARY, by_criteria, criterion_label, safe_label, safe_labels
@@ -144,7 +145,7 @@ def _top_genes(run: Run, query: Query) -> None:
     st.caption(
         f"{GLOSSARY['effect']} Predicted with the artifact off"
         f"{'' if query.artifact == 'off' else _WHATEVER}, seed {query.seed}; bars: "
-        f"{GLOSSARY['interval']} {observed}"
+        f"{interval_words(str(run.path))} {observed}"
     )
 
 

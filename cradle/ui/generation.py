@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from cradle.bundle import origin
+from cradle.bundle import asked, origin
 from cradle.data.qc import QCThresholds, judge_generated
 from cradle.evaluation.effects import Effects
 from cradle.plots.density import densities
@@ -152,14 +152,6 @@ def fail_rates(judged: pd.DataFrame, criteria: tuple[str, ...]) -> pd.DataFrame:
     return table.reset_index()
 
 
-def as_asked(
-    label: str, n_cells: int, artifact: Switch, seed: int, library_size: float | None
-) -> dict[str, Any]:
-    """A query as exports record it."""
-    return {"perturbation": label, "n_cells": n_cells, "artifact": artifact, "seed": seed,
-            "library_size": library_size}  # fmt: skip
-
-
 @st.cache_data(max_entries=4, show_spinner="Writing the file …")
 def h5ad(
     run_path: str, label: str, n_cells: int, artifact: Switch, seed: int, library_size: float | None
@@ -170,7 +162,7 @@ def h5ad(
 
     query = label, n_cells, artifact, seed, library_size
     adata = cells(run_path, *query).copy()
-    adata.uns["cradle"] = {"generated": origin(store.run_at(run_path), as_asked(*query))}
+    adata.uns["cradle"] = {"generated": origin(store.run_at(run_path), asked(*query))}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cells.h5ad"
         adata.write_h5ad(path, compression="gzip")

@@ -108,12 +108,16 @@ def _uploads() -> dict[str, Path]:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _recorded(path: str) -> tuple[str, bool]:
-    """Name of an uploaded dataset and whether it was simulated, as the file of ours says."""
+    """Name of an uploaded dataset and whether it was simulated, as far as its record says: one
+    that came in standard form keeps its own."""
     import h5py
 
     with h5py.File(path) as file:
-        record = file["uns/cradle"]
-        return str(record["name"].asstr()[()]), bool(record["simulated"][()])
+        name, simulated = (file.get(f"uns/cradle/{key}") for key in ("name", "simulated"))
+        return (
+            "Uploaded file" if name is None else str(name.asstr()[()]),
+            simulated is not None and bool(simulated[()]),
+        )
 
 
 def all_runs() -> list[RunEntry]:

@@ -1,7 +1,5 @@
-"""What a reader does on the pages: thresholds, criteria, generation, maps, genes."""
+"""What a reader does on the pages: thresholds, criteria, generation, genes."""
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +9,11 @@ from streamlit.testing.v1 import AppTest
 from cradle.data import qc
 from cradle.data.sources import load
 from cradle.ui import quality
-
-Open = Callable[..., AppTest]
+from tests.pages.calm import Open, calm
 
 
 def _metric(app: AppTest, label: str) -> str:
     return str(next(m.value for m in app.metric if m.label == label))
-
-
-def _calm(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception[0].value
-    assert not [box.value for box in app.warning if "What to do" in box.value]
-    return app
 
 
 def _generate(app: AppTest) -> None:
@@ -33,7 +24,7 @@ def test_counts_move_with_the_threshold(demo: Path, open_page: Open) -> None:
     app = open_page("quality_control")
     strict = int(_metric(app, "Cells that fail").replace(",", ""))
     app.sidebar.segmented_control(key="mad").set_value("5").run()
-    lax = int(_metric(_calm(app), "Cells that fail").replace(",", ""))
+    lax = int(_metric(calm(app), "Cells that fail").replace(",", ""))
     assert 0 <= lax < strict
     assert any("trained at k = 3" in box.value for box in app.info)
 
@@ -50,7 +41,7 @@ def test_counts_are_those_of_the_thresholds(demo: Path, open_page: Open) -> None
 
 
 def test_a_link_restores_the_view(demo: Path, open_page: Open) -> None:
-    app = _calm(open_page("quality_control", mad="custom", k="7.5", criteria=["UMI counts"]))
+    app = calm(open_page("quality_control", mad="custom", k="7.5", criteria=["UMI counts"]))
     assert app.sidebar.number_input(key="k").value == 7.5
     assert app.sidebar.multiselect(key="criteria").value == ["umi_counts"]
     assert any("k = 7.5 MAD" in text.value for text in app.caption)
@@ -61,7 +52,7 @@ def test_a_criterion_can_be_left_out(demo: Path, open_page: Open) -> None:
     before = int(_metric(app, "Cells that fail").replace(",", ""))
     kept = ["umi_counts", "genes_detected", "ribo_percent", "doublet"]
     app.sidebar.multiselect(key="criteria").set_value(kept).run()
-    assert int(_metric(_calm(app), "Cells that fail").replace(",", "")) < before
+    assert int(_metric(calm(app), "Cells that fail").replace(",", "")) < before
 
 
 def test_nothing_is_measured_twice(
@@ -83,7 +74,7 @@ def test_nothing_is_measured_twice(
 def test_generated_cells_stand_beside_observed_ones(demo: Path, open_page: Open) -> None:
     app = open_page("quality_control")
     app.toggle(key="beside").set_value(True).run()
-    _calm(app)
+    calm(app)
 
 
 @pytest.mark.parametrize("artifact", ["off", "on", "twins"])
@@ -94,7 +85,7 @@ def test_generate_shows_support_rates_and_genes(demo: Path, open_page: Open, art
     app.segmented_control(key="artifact").set_value(artifact)
     app.number_input(key="n_cells").set_value(50)
     _generate(app)
-    _calm(app)
+    calm(app)
     labels = [m.label for m in app.metric]
     states = ["off", "on"] if artifact == "twins" else [artifact]
     assert labels == ["Pass QC: observed", *(f"Pass QC: artifact {s}" for s in states)]
@@ -108,7 +99,7 @@ def test_the_page_says_so_when_its_cells_are_not_those_of_the_form(
     demo: Path, open_page: Open
 ) -> None:
     def notes() -> list[str]:
-        return [t.value for t in _calm(app).markdown if "These results are for" in t.value]
+        return [t.value for t in calm(app).markdown if "These results are for" in t.value]
 
     app = open_page("generate", n_cells="50", genes="CEBPA")
     (gene,) = app.multiselect(key="genes").value
@@ -144,7 +135,7 @@ def test_the_page_says_where_library_sizes_come_from(
     from cradle.runs import Run
 
     link = {"n_cells": "50", "artifact": artifact, "library_size": str(size), "generated": "yes"}
-    app = _calm(open_page("generate", **link))
+    app = calm(open_page("generate", **link))
     caption = next(
         t.value for t in app.caption if "50 generated" in t.value or "100 gen" in t.value
     )
@@ -159,8 +150,8 @@ def test_pass_rates_that_hardly_any_training_cell_would_fail_are_warned_of(
     demo: Path, open_page: Open
 ) -> None:
     link = {"n_cells": "50", "generated": "yes"}
-    assert not [b for b in _calm(open_page("generate", **link)).warning if "hardly" in b.value]
-    app = _calm(open_page("generate", **link, mad="custom", k="20"))
+    assert not [b for b in calm(open_page("generate", **link)).warning if "hardly" in b.value]
+    app = calm(open_page("generate", **link, mad="custom", k="20"))
     (said,) = [box.value for box in app.warning if "hardly tell good cells from bad" in box.value]
     assert "% of the training cells fail" in said
 
@@ -171,7 +162,7 @@ def test_up_to_four_combinations_stand_side_by_side(demo: Path, open_page: Open)
     run = Run.load(demo / "runs" / "demo")
     first, second, third = run.perturbed_genes[:3]
     link = {"genes": [first], "n_cells": "30", "generated": "yes"}
-    app = _calm(open_page("generate", **link, compared=[second, run.held_out[0]]))
+    app = calm(open_page("generate", **link, compared=[second, run.held_out[0]]))
     table = next(t.value for t in app.dataframe if "support" in t.value)
     assert list(table["perturbation"]) == [first, second, run.held_out[0]]
     assert list(table["support"]) == ["seen", "seen", "held-out combination"]
@@ -179,11 +170,11 @@ def test_up_to_four_combinations_stand_side_by_side(demo: Path, open_page: Open)
     expected = run.predictor().treatment_effects([first], seed=0)
     assert table["size"][0] == pytest.approx(np.linalg.norm(expected.mean[0]))
     app.multiselect(key="compared").set_value([f"{third} + {first}"]).run()
-    table = next(t.value for t in _calm(app).dataframe if "support" in t.value)
+    table = next(t.value for t in calm(app).dataframe if "support" in t.value)
     assert "+".join(sorted([first, third])) in list(table["perturbation"])
     app.multiselect(key="compared").set_value(["NOSUCH+" + first, second]).run()
     assert any(f"does not know a gene of it: NOSUCH+{first}." in box.value for box in app.warning)
-    table = next(t.value for t in _calm(app).dataframe if "support" in t.value)
+    table = next(t.value for t in calm(app).dataframe if "support" in t.value)
     assert list(table["perturbation"]) == [first, second], "the others are compared all the same"
 
 
@@ -193,7 +184,7 @@ def test_surprise_is_a_pair_that_nobody_has_measured(demo: Path, open_page: Open
     run = Run.load(demo / "runs" / "demo")
     app = open_page("generate", n_cells="30")
     next(b for b in app.button if b.label == "Surprise me").click().run()
-    _calm(app)
+    calm(app)
     genes = app.multiselect(key="genes").value
     assert len(genes) == 2
     label = "+".join(sorted(genes))
@@ -206,99 +197,8 @@ def test_generate_without_cells_says_so(no_cells: Path, open_page: Open) -> None
     app = open_page("generate")
     app.number_input(key="n_cells").set_value(30)
     _generate(app)
-    _calm(app)
+    calm(app)
     assert any("not on this machine" in box.value for box in app.info)
-
-
-def test_map_is_computed_on_request_only(demo: Path, open_page: Open) -> None:
-    app = open_page("embeddings")
-    assert any("Compute the map" in box.value for box in app.info)
-    app.segmented_control(key="method").set_value("PCA")
-    app.number_input(key="n_generated").set_value(20)
-    app.button[0].click().run()
-    _calm(app)
-    assert any(m.label.startswith("Mixing") for m in app.metric)
-    for colour in ("perturbation", "qc_fail", "true_artifact", "mt_percent", "gene"):
-        app.selectbox(key="colour").set_value(colour).run()
-        _calm(app)
-
-
-def test_the_page_says_so_when_its_map_is_not_that_of_the_form(demo: Path, open_page: Open) -> None:
-    def notes() -> list[str]:
-        return [t.value for t in _calm(app).markdown if "Press Compute the map" in t.value]
-
-    app = open_page("embeddings", method="PCA", n_generated="20")
-    app.button[0].click().run()
-    assert not notes()
-    assert any("such twins can lie on each other" in text.value for text in app.caption)
-    app.number_input(key="map_seed").set_value(4).run()
-    assert "still the PCA" in notes()[0]
-    assert app.metric, "the map stays meanwhile"
-    app.button[0].click().run()
-    assert not notes()
-    app.number_input(key="map_seed").set_value(0).run()
-    assert not notes(), "a map that was computed before is shown at once"
-    assert app.session_state["map_request"].seed == 0
-    from cradle.ui import embedding
-
-    first, second = embedding.cell_map(app.session_state["map_request"]).axes
-    assert re.fullmatch(r"PCA 1 \([\d.]+ % of the variance\)", first)
-    assert second.startswith("PCA 2 (")
-
-
-def test_a_map_that_was_computed_before_is_shown_at_once(demo: Path, open_page: Open) -> None:
-    link = {"method": "PCA", "n_generated": "20"}
-    app = open_page("embeddings", **link)
-    assert not app.metric
-    app.button[0].click().run()
-    assert _calm(app).metric
-    assert open_page("embeddings", **link).metric
-
-
-def test_generated_cells_can_be_projected_onto_the_map_of_observed_ones(
-    demo: Path, open_page: Open
-) -> None:
-    app = open_page("embeddings", n_generated="20")
-    app.segmented_control(key="method").set_value("PCA")
-    app.segmented_control(key="basis").set_value("observed cells")
-    app.button[0].click().run()
-    assert any("generated ones projected" in text.value for text in _calm(app).caption)
-    app.segmented_control(key="method").set_value("t-SNE")
-    app.button[0].click().run()
-    assert any("t-SNE cannot place" in box.value for box in app.warning)
-
-
-def test_selected_cells_get_composition_and_genes(demo: Path, open_page: Open) -> None:
-    app = open_page("embeddings")
-    app.segmented_control(key="method").set_value("PCA")
-    app.number_input(key="n_generated").set_value(20)
-    app.button[0].click().run()
-    app.session_state["map_selection"] = list(range(40))
-    _calm(app.run())
-    assert any("40 of " in text.value for text in app.markdown)
-    made = next(table.value for table in app.dataframe if "percent_of_group" in table.value)
-    assert (made.groupby("by")["selected"].sum() == 40).all()
-    genes = next(table.value for table in app.dataframe if "p_adjusted" in table.value)
-    assert set(genes["n_selected"]) == {40}
-    assert any("not replicates" in text.value for text in app.caption)
-    app.selectbox(key="colour").set_value("perturbation").run()
-    assert any("40 of " in text.value for text in _calm(app).markdown)
-
-
-def test_selected_cells_are_marked_in_quality_control(demo: Path, open_page: Open) -> None:
-    from cradle.ui import embedding
-
-    app = open_page("embeddings", method="PCA", n_generated="20")
-    app.button[0].click().run()
-    request = app.session_state["map_request"]
-    cells = load(demo / "demo.h5ad")
-    names = list(embedding.observed_names(request)[:7])
-    assert set(cells.obs.loc[names, "perturbation"]) <= set(request.perturbations)
-    beside = open_page("quality_control")
-    beside.session_state["map_drawn"] = request
-    beside.session_state["map_selection"] = [*range(7), 10**6]
-    _calm(beside.run())
-    assert any("Crosses: 7 observed cells" in text.value for text in beside.caption)
 
 
 def test_effects_of_one_perturbation_and_one_gene(demo: Path, open_page: Open) -> None:
@@ -306,17 +206,17 @@ def test_effects_of_one_perturbation_and_one_gene(demo: Path, open_page: Open) -
     app.selectbox(key="perturbation").select_index(1).run()
     app.selectbox(key="gene").select_index(0).run()
     app.toggle(key="gene_cells").set_value(True).run()
-    _calm(app)
+    calm(app)
     for baseline in ("additive", "control_mean"):
         app.selectbox(key="baseline").set_value(baseline).run()
-        _calm(app)
+        calm(app)
 
 
 @pytest.mark.parametrize(("key", "value"), [("side", "passing"), ("reference", "perturbed")])
 def test_effects_in_other_terms(demo: Path, open_page: Open, key: str, value: str) -> None:
     app = open_page("treatment_effects")
     app.segmented_control(key=key).set_value(value).run()
-    _calm(app)
+    calm(app)
 
 
 def test_control_cells_can_be_halved_between_rules_and_observations(
@@ -325,7 +225,7 @@ def test_control_cells_can_be_halved_between_rules_and_observations(
     app = open_page("treatment_effects")
     before = next(table.value for table in app.dataframe if "who" in table.value)
     app.toggle(key="disjoint").set_value(True).run()
-    after = next(table.value for table in _calm(app).dataframe if "who" in table.value)
+    after = next(table.value for table in calm(app).dataframe if "who" in table.value)
     assert list(after["who"]) == list(before["who"])
     assert not after["ate_rho"].equals(before["ate_rho"])
     assert any("one half of it for the rules" in text.value for text in app.caption)
@@ -335,5 +235,5 @@ def test_doublets_are_looked_for_on_request(no_run: Path, open_page: Open) -> No
     app = open_page("quality_control")
     button = next(b for b in app.button if b.label.startswith("Look for doublets"))
     button.click().run()
-    _calm(app)
+    calm(app)
     assert not [b for b in app.button if b.label.startswith("Look for doublets")]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,9 @@ from cradle.runs import Run
 from cradle.ui import quality
 from cradle.ui.labels import CRITERIA
 from cradle.ui.navigation import ROOT
+from tests.pages.calm import Open, calm
 
-Open = Callable[..., AppTest]
 WITHOUT_MT = [name for name, _ in CRITERIA.values() if not name.startswith("Mito")]
-
-
-def _calm(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception[0].value
-    return app
 
 
 def _says(app: AppTest, words: str) -> bool:
@@ -46,11 +40,11 @@ def _of(figures: dict[str, Any], name: str) -> tuple[str, Any]:
 def test_a_criterion_left_out_is_said_on_every_page_and_can_be_counted_again(
     demo: Path, open_page: Open, page: str
 ) -> None:
-    app = _calm(open_page(page, criteria=WITHOUT_MT))
+    app = calm(open_page(page, criteria=WITHOUT_MT))
     assert _says(app, "k = 3 MAD, 5 of 6 criteria")
     assert app.button(key="count_all").help == "Not counted as artifact: Mitochondrial share."
     app.button(key="count_all").click().run()
-    assert not _says(_calm(app), "MAD, 5 of 6 criteria")
+    assert not _says(calm(app), "MAD, 5 of 6 criteria")
     assert app.sidebar.multiselect(key="criteria").value == list(CRITERIA)
     assert "count_all" not in {button.key for button in app.button}
 
@@ -76,14 +70,14 @@ def test_what_may_be_biology_is_left_out_and_counted_again_in_one_place(
         button = app.button(key="leave_mt_percent")
         assert button.label == label
         button.click().run()
-        _calm(app)
+        calm(app)
     assert app.sidebar.multiselect(key="criteria").value == list(CRITERIA)
 
 
 def test_beside_generated_cells_the_titles_say_which_cells_and_genes(
     demo: Path, open_page: Open
 ) -> None:
-    app = _calm(open_page("quality_control", beside="true"))
+    app = calm(open_page("quality_control", beside="true"))
     figures = _figures(app)
     percent = _percent_of_control(demo)
     title, layout = _of(figures, "Genes detected")
@@ -106,7 +100,7 @@ def test_effects_say_that_the_run_was_trained_at_another_threshold(
     demo: Path, open_page: Open
 ) -> None:
     assert not open_page("treatment_effects").info
-    app = _calm(open_page("treatment_effects", mad="5"))
+    app = calm(open_page("treatment_effects", mad="5"))
     assert _says(app, "k = 5 MAD; the run demo was trained at k = 3 MAD. Effects and scores here")
 
 
@@ -122,7 +116,7 @@ def test_train_lists_the_criteria_that_the_data_can_measure(
         return replace(found, observed={**found.observed, **missing, **skipped})
 
     monkeypatch.setattr(quality, "thresholds", panel)
-    app = _calm(open_page("train", criteria=WITHOUT_MT))
+    app = calm(open_page("train", criteria=WITHOUT_MT))
     assert _says(app, "by: UMI counts, Genes detected, Ribosomal share, Doublets. Both")
     assert _says(app, "Not measurable in these data: Hemoglobin share.")
 
@@ -132,7 +126,7 @@ def test_runs_of_different_data_share_no_curves(demo: Path, open_page: Open) -> 
     record = json.loads((other / "provenance.json").read_text())
     record["data"] |= {"hash": "0" * 64, "simulated": False}
     (other / "provenance.json").write_text(json.dumps(record))
-    app = _calm(open_page("train", card="demo", card_beside="other"))
+    app = calm(open_page("train", card="demo", card_beside="other"))
     assert _says(app, "of different data, so no curves")
     assert not app.get("plotly_chart")
 
@@ -143,7 +137,7 @@ def test_the_demo_has_one_name() -> None:
 
 
 def test_data_say_where_control_counts_and_name_their_record(demo: Path, open_page: Open) -> None:
-    app = _calm(open_page("data"))
+    app = calm(open_page("data"))
     title, _ = _of(_figures(app), "Cells per perturbation")
     assert title.endswith("and control")
     record = next(t.value for t in app.dataframe if "item" in t.value)
@@ -152,7 +146,7 @@ def test_data_say_where_control_counts_and_name_their_record(demo: Path, open_pa
 
 
 def test_no_sentence_is_cut_in_the_table_of_thresholds(demo: Path, open_page: Open) -> None:
-    app = _calm(open_page("quality_control"))
+    app = calm(open_page("quality_control"))
     table = next(t.value for t in app.dataframe if "values_from" in t.value)
     assert table["values_from"].str.len().max() <= 55
     missing = table.loc[~table["measurable"].astype(bool), "values_from"]
@@ -174,7 +168,7 @@ def test_doublets_have_a_line_where_they_have_one_threshold(
         return replace(found, observed={**found.observed, "doublet": doublet})
 
     monkeypatch.setattr(quality, "thresholds", at)
-    app = _calm(open_page("quality_control"))
+    app = calm(open_page("quality_control"))
     _, layout = _of(_figures(app), "Doublets")
     assert bool(layout.get("shapes")) == (score is not None)
     assert _says(app, "a threshold of its own") == (score is None)

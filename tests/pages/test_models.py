@@ -1,6 +1,5 @@
 """Pages about several models: scores in words, interactions, runs side by side."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -8,14 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cradle.ui import compare_filters
-
-Open = Callable[..., AppTest]
-
-
-def _calm(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception[0].value
-    assert not [box.value for box in app.warning if "What to do" in box.value]
-    return app
+from tests.pages.calm import Open, calm
 
 
 def _table(app: AppTest, column: str) -> pd.DataFrame:
@@ -51,7 +43,7 @@ def benchmark(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def test_the_winner_is_named_and_so_is_the_rule_that_beats_it(
     benchmark: Path, open_page: Open
 ) -> None:
-    words = _words(_calm(open_page("compare_models")))
+    words = _words(calm(open_page("compare_models")))
     assert "**CRADLE-VAE** has the best ATE-ρ of 2 trained models" in words
     assert "**CRADLE-VAE loses to** the simple rule “Additive”" in words
 
@@ -75,7 +67,7 @@ def test_filters_follow_what_the_table_has(benchmark: Path, open_page: Open) -> 
     app = open_page("compare_models")
     assert app.selectbox(key="benchmark").options == ["norman_subset"]
     app.selectbox(key="metric").set_value("l2").run()
-    _calm(app)
+    calm(app)
     assert app.selectbox(key="bench_mad").value == 4.0
     assert app.selectbox(key="bench_split").value == "val"
     assert "SAMS-VAE, passing cells" in _words(app)
@@ -88,22 +80,22 @@ def test_filtered_training_is_shown_on_request_only(benchmark: Path, open_page: 
     pd.concat([table, passing]).to_csv(path, index=False)
     app = open_page("compare_models")
     assert app.segmented_control(key="trained_on").value == ["all"]
-    assert "best ATE-ρ of 2 trained models" in _words(_calm(app))
+    assert "best ATE-ρ of 2 trained models" in _words(calm(app))
     app.segmented_control(key="trained_on").set_value(["all", "passing"]).run()
-    assert "**SAMS-VAE, passing cells** has the best ATE-ρ of 3" in _words(_calm(app))
+    assert "**SAMS-VAE, passing cells** has the best ATE-ρ of 3" in _words(calm(app))
 
 
 def test_the_page_is_labelled_by_its_benchmark_not_by_the_dataset_of_the_sidebar(
     benchmark: Path, open_page: Open
 ) -> None:
     badge = ":violet-badge[:material/science: simulated]"
-    sidebar_only = [text.value for text in _calm(open_page("compare_models")).markdown]
+    sidebar_only = [text.value for text in calm(open_page("compare_models")).markdown]
     assert sidebar_only.count(badge) == 1  # the demo is simulated, norman_subset is not
     path = benchmark / "norman_subset" / "table.csv"
     table = pd.read_csv(path).assign(dataset="simulated_unseen")
     table.loc[(table["model"] == "additive") & (table["seed"] == 1), "value"] = 0.9
     table.to_csv(path, index=False)
-    app = _calm(open_page("compare_models"))
+    app = calm(open_page("compare_models"))
     assert [text.value for text in app.markdown].count(badge) == 2
     assert "(2 simulated screens)" in _words(app)
     assert app.session_state["simulated"]
@@ -113,7 +105,7 @@ def test_the_threshold_of_the_sidebar_is_not_taken_for_that_of_the_benchmark(
     benchmark: Path, open_page: Open
 ) -> None:
     assert "changes nothing here" not in _words(open_page("compare_models", mad="3"))
-    words = _words(_calm(open_page("compare_models", mad="5")))
+    words = _words(calm(open_page("compare_models", mad="5")))
     assert "trained and judged at k = 3 MAD" in words
     assert "The threshold of the sidebar (k = 5) changes nothing here" in words
     assert "k = 5 MAD" not in words
@@ -124,7 +116,7 @@ def test_a_score_that_no_model_has_is_not_drawn(benchmark: Path, open_page: Open
     table = pd.read_csv(path).assign(metric="qcpr")
     table.loc[table["model"] != "ceiling", "value"] = None
     table.to_csv(path, index=False)
-    app = _calm(open_page("compare_models"))
+    app = calm(open_page("compare_models"))
     assert "No trained model has a QC pass rate at 3 MAD here" in _words(app)
     assert not app.get("plotly_chart")
 
@@ -156,20 +148,20 @@ def test_without_any_benchmark_the_page_says_how_to_make_one(
 
 
 def test_the_shipped_benchmarks_are_shown(demo: Path, open_page: Open) -> None:
-    app = _calm(open_page("compare_models"))
+    app = calm(open_page("compare_models"))
     for name in app.selectbox(key="benchmark").options:
         app.selectbox(key="benchmark").set_value(name).run()
-        _calm(app)
+        calm(app)
         assert "CRADLE-VAE" in _words(app)
 
 
 def test_pairs_are_computed_on_a_click_and_then_kept(demo: Path, open_page: Open) -> None:
     app = open_page("interactions")
-    assert "have not been computed yet" in _words(_calm(app))
+    assert "have not been computed yet" in _words(calm(app))
     assert not app.dataframe
     app.button[0].click().run()
-    _calm(app)
-    again = _calm(open_page("interactions"))
+    calm(app)
+    again = calm(open_page("interactions"))
     following = _table(again, "strength")
     assert len(following)
     assert (following["support"] == "never measured").all()
@@ -183,17 +175,17 @@ def test_pairs_are_computed_on_a_click_and_then_kept(demo: Path, open_page: Open
 def test_a_rule_that_adds_predicts_no_interactions(further_runs: Path, open_page: Open) -> None:
     app = open_page("interactions", run="rule")
     app.button[0].click().run()
-    assert "predicts no interactions" in _words(_calm(app))
+    assert "predicts no interactions" in _words(calm(app))
 
 
 def test_one_run_alone_says_how_to_get_another(demo: Path, open_page: Open) -> None:
-    assert "only run of the dataset" in _words(_calm(open_page("treatment_effects")))
+    assert "only run of the dataset" in _words(calm(open_page("treatment_effects")))
 
 
 def test_effects_of_several_runs_stand_side_by_side(further_runs: Path, open_page: Open) -> None:
     app = open_page("treatment_effects", run="demo")
     app.multiselect(key="beside_runs").set_value(["sams", "rule"]).run()
-    scores = _table(_calm(app), "run").set_index("run")
+    scores = _table(calm(app), "run").set_index("run")
     names = ["demo (CRADLE-VAE)", "sams (SAMS-VAE)", "rule (Additive)"]
     assert list(scores.index) == names
     whole = _table(app, "who").set_index("who")
@@ -205,7 +197,7 @@ def test_effects_of_several_runs_stand_side_by_side(further_runs: Path, open_pag
 def test_a_run_of_another_split_is_not_compared(further_runs: Path, open_page: Open) -> None:
     app = open_page("treatment_effects", run="demo")
     app.multiselect(key="beside_runs").set_value(["elsewhere"]).run()
-    assert "another split" in _words(_calm(app))
+    assert "another split" in _words(calm(app))
     assert not [t for t in app.dataframe if "run" in t.value]
 
 
@@ -215,9 +207,9 @@ def test_maps_of_several_runs_stand_side_by_side(further_runs: Path, open_page: 
     app.number_input(key="n_generated").set_value(20)
     app.button[0].click().run()
     app.multiselect(key="map_runs").set_value(["sams", "rule"]).run()
-    assert "predicts effects only" in _words(_calm(app))
+    assert "predicts effects only" in _words(calm(app))
     next(b for b in app.button if b.label.startswith("Compute the maps of 1")).click().run()
-    panels = _table(_calm(app), "run")
+    panels = _table(calm(app), "run")
     assert set(panels["run"]) == {"demo", "sams"}
     again = open_page("embeddings", run="demo", method="PCA", n_generated="20", map_runs="sams")
-    assert set(_table(_calm(again), "run")["run"]) == {"demo", "sams"}
+    assert set(_table(calm(again), "run")["run"]) == {"demo", "sams"}

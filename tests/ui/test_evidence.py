@@ -1,6 +1,7 @@
 """What the scores against the truth are computed over, on the shipped demo."""
 
 import json
+import shutil
 
 import pytest
 
@@ -9,7 +10,12 @@ from cradle.evaluation.metrics import ate_rho
 from cradle.evaluation.scores import matched
 from cradle.evaluation.truth import truth_of
 from cradle.runs import Run
-from cradle.ui.evidence import compared_with_truth, covered_words, interacting_words
+from cradle.ui.evidence import (
+    compared_with_truth,
+    covered_words,
+    interacting_words,
+    interval_words,
+)
 from cradle.ui.navigation import ROOT
 
 DEMO = ROOT / "assets" / "runs" / "demo_cradle_vae"
@@ -37,3 +43,10 @@ def test_intervals_are_said_beside_the_truth_where_they_were_compared() -> None:
     words = covered_words(found)
     assert words == " The drawn 95 % intervals hold 95 % (trained on) of the true effects."
     assert covered_words({}) == ""
+
+
+def test_intervals_are_called_widened_where_they_are(tmp_path) -> None:
+    older = shutil.copytree(DEMO, tmp_path / "older")
+    (older / "intervals.json").unlink()
+    assert "widened" in interval_words(str(DEMO))
+    assert "widened" not in interval_words(str(older))

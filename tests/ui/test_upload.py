@@ -63,3 +63,13 @@ def test_an_upload_says_what_it_is_called_and_whether_it_was_simulated(
     assert [name for name, entry in listed.items() if entry.uploaded] == [measured, simulated]
     # a visitor who follows the link has uploaded nothing, and is told the same
     assert library._recorded(str(library.upload_path(measured))) == ("own", False)
+
+
+def test_a_standard_file_without_a_name_is_offered_all_the_same(screen_file, tmp_path) -> None:
+    screen = ad.read_h5ad(screen_file)
+    for key in ("name", "simulated"):
+        del screen.uns["cradle"][key]
+    path = tmp_path / "nameless.h5ad"
+    screen.write_h5ad(path)
+    name = accept(path.read_bytes(), "own")
+    assert library._recorded(str(library.upload_path(name))) == ("Uploaded file", False)

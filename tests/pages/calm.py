@@ -1,0 +1,14 @@
+"""A page as a test opens it, and that nothing is wrong on it."""
+
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+Open = Callable[..., AppTest]
+
+
+def calm(app: AppTest) -> AppTest:
+    """The page, without an exception and without the box of an error."""
+    assert not app.exception, app.exception[0].value
+    assert not [box.value for box in app.warning if "What to do" in box.value]
+    return app
