@@ -126,7 +126,8 @@ GLOSSARY = {
     "support": "How much the training data say about this query.",
     "seed": "Start of the random numbers: the same seed gives the same cells.",
     "interval": "95 % interval: over draws of the model's uncertain parameters, widened until it "
-    "held the effects seen in validation cells.",
+    "held the effects seen in validation cells. These are of perturbations in training: strong "
+    "effects of new pairs often lie outside.",
     "posterior": "95 % interval over draws of the model's uncertain parameters.",
     "split": "train: fitted on these cells; val: used to stop training; test: kept apart.",
 }
