@@ -179,13 +179,14 @@ def take_rows(counts: Any, rows: IntArray) -> sp.csr_matrix:
     return counts[rows[order]][back]
 
 
-def sharing_counts(adata: AnnData) -> AnnData:
-    """A dataset of its own with the same matrices, which nobody may change."""
+def sharing_counts(adata: AnnData, obs: pd.DataFrame | None = None) -> AnnData:
+    """A dataset of its own with the same matrices, which nobody may change, and perhaps other
+    ``obs``."""
     from anndata import AnnData
 
     return AnnData(
         X=adata.X,
-        obs=adata.obs.copy(),
+        obs=adata.obs.copy() if obs is None else obs,
         var=adata.var.copy(),
         uns=dict(adata.uns),
         obsm=dict(adata.obsm),

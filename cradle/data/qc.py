@@ -177,9 +177,8 @@ def annotate(
             hb_genes=thresholds.hb_genes,
         )
     columns = pd.concat([metrics.values, apply_thresholds(metrics, thresholds)], axis=1)
-    kept = adata.obs.drop(columns=columns.columns, errors="ignore")
+    kept = adata.obs.loc[:, ~adata.obs.columns.isin(columns.columns)]
     record = {**adata.uns.get("cradle", {}), "thresholds": thresholds.to_json()}
-    flagged = sharing_counts(adata)
-    flagged.obs = pd.concat([kept, columns], axis=1)
+    flagged = sharing_counts(adata, pd.concat([kept, columns], axis=1))
     flagged.uns["cradle"] = record
     return flagged

@@ -32,6 +32,8 @@ from cradle.evaluation.truth import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cradle.data.qc import QCThresholds
 
 N_GENERATED = 10_000  # cells, over all perturbations
@@ -56,13 +58,13 @@ class Cells:
     """
 
     measured: MeasuredCells
-    split: npt.NDArray[np.str_]
+    split: pd.Categorical
     passing: npt.NDArray[np.bool_]
 
     def rows(self, split: str, labels: list[str]) -> npt.NDArray[np.bool_]:
         """Cells of these perturbations in a split."""
         splits = SCORED_SPLITS if split == "all" else (split,)
-        return np.isin(self.split, splits) & self.measured.of(labels)
+        return np.asarray(self.split.isin(splits)) & self.measured.of(labels)
 
 
 def evaluate(
@@ -174,8 +176,8 @@ def _artifact_on(
         return None
     labels = [CONTROL, *scoring.answered("all")]
     failed = cells.rows("all", labels) & ~cells.passing
-    found = zip(*np.unique(cells.measured.perturbation[failed], return_counts=True), strict=True)
-    sizes = {str(label): int(n) for label, n in found}
+    found = cells.measured.perturbation[failed].value_counts()
+    sizes = {str(label): int(n) for label, n in found.items() if n}
     if not sizes:
         return None
     generated = generate_screen(generate_on, sizes, thresholds, N_FAILED, at_least=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +70,16 @@ class Space:
         axes = np.asarray(fit.components_.T, dtype=np.float64)
         return cls(axes, fit.mean_ @ axes)
 
-    def place(self, adata: AnnData) -> FloatArray:
-        """Coordinates of cells, (n_cells, n_dimensions), in ln units, float32."""
+    def place(self, adata: AnnData, rows: npt.NDArray[np.intp] | None = None) -> FloatArray:
+        """Coordinates of cells, or of some of them in the order of the file,
+        (n_cells, n_dimensions), in ln units, float32."""
+        rows = np.arange(adata.n_obs) if rows is None else rows
         sizes = adata.obs["library_size"].to_numpy(np.float64)
-        placed = np.empty((adata.n_obs, len(self.centre)), np.float32)
-        for rows, block in row_blocks(adata.X):
-            placed[rows] = self.locate(_expression(block, sizes[rows]))
+        placed = np.empty((len(rows), len(self.centre)), np.float32)
+        for block_rows, block in row_blocks(adata.X):
+            mine = slice(*np.searchsorted(rows, (block_rows.start, block_rows.stop)))
+            block = block[rows[mine] - block_rows.start]
+            placed[mine] = self.locate(_expression(block, sizes[rows[mine]]))
         return placed
 
     def locate(self, expression: Any) -> FloatArray:
@@ -85,56 +89,54 @@ class Space:
 
 @dataclass(frozen=True)
 class Population:
-    """Observed cells in that space, with what is known of each.
+    """Observed cells of each perturbation in that space, as many as are ever compared.
 
     Parameters
     ----------
     space
         Where they lie.
+    rows
+        Of the file, ascending, (n_placed,).
     coordinates
-        (n_cells, n_dimensions), in the order of the file.
-    order
-        Rows of the cells by their names, the order of all that follows, (n_cells,).
-    perturbation, split, passing
-        Canonical label, split, and whether the cell passes quality control, (n_cells,).
+        (n_placed, n_dimensions).
+    drawn
+        Rows of the file in random order, which is that of the names and not of the file, by
+        label, split, and whether they all pass quality control.
     """
 
     space: Space
+    rows: npt.NDArray[np.intp]
     coordinates: FloatArray
-    order: npt.NDArray[np.intp]
-    perturbation: npt.NDArray[np.str_]
-    split: npt.NDArray[np.str_]
-    passing: npt.NDArray[np.bool_]
+    drawn: Mapping[tuple[str, str, bool], npt.NDArray[np.intp]]
 
     @classmethod
     def of(cls, adata: AnnData) -> Population | None:
         """From cells with their split and QC flags; None without three training cells."""
         order = np.argsort(adata.obs_names.to_numpy(str))
-        obs = adata.obs.iloc[order]
-        split = obs["split"].astype(str).to_numpy(str)
-        train = order[split == "train"]
+        known = adata.obs[["perturbation", "split", "qc_fail"]].iloc[order]
+        train = order[known["split"] == "train"]
         if len(train) < 3 or adata.n_vars < 2:
             return None
         space = Space.fitted(adata, train)
-        return cls(
-            space,
-            space.place(adata),
-            order,
-            obs["perturbation"].astype(str).to_numpy(str),
-            split,
-            ~obs["qc_fail"].to_numpy(bool),
-        )
+        drawn = {}
+        for (label, split), cells in known.groupby(
+            ["perturbation", "split"], observed=True
+        ).indices.items():
+            passing = cells[~known["qc_fail"].to_numpy(bool)[cells]]
+            for only, some in ((False, cells), (True, passing)):
+                rng = np.random.default_rng(zlib.crc32(f"{label}/{split}".encode()))
+                # two halves of them are as many as are ever asked for
+                drawn[label, split, only] = order[rng.permutation(some)[: 2 * N_CELLS]]
+        rows = np.unique(np.concatenate([*drawn.values()]))
+        return cls(space, rows, space.place(adata, rows), drawn)
 
     def sample(
         self, label: str, split: str, passing: bool = False, half: int | None = None
     ) -> FloatArray:
         """At most ``N_CELLS`` random cells of a perturbation; two halves have none in common."""
-        chosen = (self.perturbation == label) & (self.split == split)
-        rows = np.flatnonzero(chosen & self.passing if passing else chosen)
-        rng = np.random.default_rng(zlib.crc32(f"{label}/{split}".encode()))
-        rows = rng.permutation(rows)
+        rows = self.drawn.get((label, split, passing), np.empty(0, np.intp))
         rows = (rows if half is None else rows[half::2])[:N_CELLS]
-        return self.coordinates[self.order[rows]].astype(np.float64)
+        return self.coordinates[np.searchsorted(self.rows, rows)].astype(np.float64)
 
 
 @dataclass

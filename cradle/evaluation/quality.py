@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.types import union_categoricals
 from scipy.stats import wasserstein_distance
 
 from cradle.data.qc import CellMetrics, QCThresholds, generable_metrics, judge
@@ -40,7 +41,7 @@ class MeasuredCells:
     """
 
     values: pd.DataFrame
-    perturbation: npt.NDArray[np.str_]
+    perturbation: pd.Categorical
 
     def passes(self, thresholds: QCThresholds) -> npt.NDArray[np.bool_]:
         """True for the cells that pass every generable criterion."""
@@ -49,7 +50,7 @@ class MeasuredCells:
 
     def of(self, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
         """True for the cells of these perturbations."""
-        return np.isin(self.perturbation, list(labels))
+        return np.asarray(self.perturbation.isin(list(labels)))
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> MeasuredCells:
         """Only the chosen cells."""
@@ -59,7 +60,7 @@ class MeasuredCells:
 def measure(adata: AnnData, thresholds: QCThresholds) -> MeasuredCells:
     """Measure observed or generated cells alike, over the modelled genes that `adata` holds."""
     metrics = generable_metrics(adata, hb_genes=thresholds.hb_genes)
-    return MeasuredCells(metrics.values, adata.obs["perturbation"].astype(str).to_numpy(str))
+    return MeasuredCells(metrics.values, pd.Categorical(adata.obs["perturbation"]))
 
 
 def generate_screen(
@@ -91,7 +92,7 @@ def generate_screen(
         parts.append(measure(generate(label, n, seed), thresholds))
     return MeasuredCells(
         pd.concat([part.values for part in parts], ignore_index=True),
-        np.concatenate([part.perturbation for part in parts]),
+        union_categoricals([part.perturbation for part in parts]),
     )
 
 

@@ -155,7 +155,7 @@ def _generator(predictor: Any, artifact: str) -> Generate:
 def _observed_cells(adata: AnnData, thresholds: QCThresholds) -> Cells:
     return Cells(
         measure(adata, thresholds),
-        adata.obs["split"].astype(str).to_numpy(str),
+        pd.Categorical(adata.obs["split"]),
         ~adata.obs["qc_fail"].to_numpy(bool),
     )
 
