@@ -14,16 +14,15 @@ import plotly.graph_objects as go
 _SIZE = 12  # pixels of the app's labels
 _LINE = 15.6
 _LEAST = 21  # half a label stands over the end of an axis
-_RIGHT = 20
 _THOUSAND = 800  # from here on an axis may count to a thousand
 #: Pixels around the labels of a side or below, without and with a title; labels hidden, with one.
 _ASIDE = {False: 22.0, True: 50.0}
 _BELOW = {False: 22.0, True: 52.0}
 _TITLE_ALONE = 46.0
-_TICK = 5.0  # that a heat map has outside
+_TICK = 7.0  # that a heat map has outside
 _SCALE = 30.0  # from the plot to the labels of a colour scale, its thickness apart
 #: Widths in parts of the type size; the last fits whatever is left.
-_WIDTHS = ((r"[MW@%]", 0.84), (r"[A-Zmw+]", 0.62), (r"[iljtfr.,:;|'() -]", 0.33), (r".", 0.51))
+_WIDTHS = ((r"[MW@%]", 0.84), (r"[A-Zmw]", 0.6), (r"[iljtfr.,:;|'() -]", 0.33), (r".", 0.51))
 
 
 def make_room(fig: go.Figure) -> go.Figure:
@@ -34,7 +33,7 @@ def make_room(fig: go.Figure) -> go.Figure:
     tick = _TICK * any(trace.type == "heatmap" for trace in fig.data)
     fig.update_layout(
         margin_l=max([_LEAST, *left]) + tick, margin_b=max([_LEAST, *below]) + tick,
-        margin_r=max([_RIGHT, *right]),
+        margin_r=max([fig.layout.margin.r or 0, *right]),
     )  # fmt: skip
     return fig
 

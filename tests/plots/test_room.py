@@ -50,7 +50,7 @@ def test_a_colour_scale_gets_room_beside_the_plot() -> None:
     shown, hidden = go.Heatmap(**values), go.Heatmap(**values, showscale=False)
 
     assert make_room(go.Figure(shown)).layout.margin.r > 50
-    assert make_room(go.Figure(hidden)).layout.margin.r == 20
+    assert make_room(go.Figure(hidden)).layout.margin.r == 0
 
 
 def test_making_room_twice_changes_nothing() -> None:
