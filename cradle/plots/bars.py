@@ -70,6 +70,7 @@ def rate_dots(
     )  # fmt: skip
     finish(fig, title=title, x=x, height=110 + 20 * len(table))
     fig.update_xaxes(range=[min(98.0, float(table["low"].min())) - 2, 101])
+    fig.update_layout(margin_r=16)  # half of the last number
     fig.update_yaxes(autorange="reversed", dtick=1, showgrid=False)
     return fig
 

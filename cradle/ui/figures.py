@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from cradle.files import without_formulas
+from cradle.plots.room import make_room
 
 MAX_ROWS = 1_000
 _SIMULATED = "simulated data"
@@ -102,7 +103,9 @@ def figure(fig: go.Figure, name: str, *, alt: str, simulated: bool | None = None
 
 
 def _labelled(fig: go.Figure, simulated: bool | None = None) -> go.Figure:
-    """Say on the figure itself that its cells are simulated: it may leave the app alone."""
+    """A figure as it is shown: with room for its labels, and what it says when it leaves alone:
+    that its cells are simulated."""
+    make_room(fig)
     if simulated is None:
         simulated = bool(st.session_state.get("simulated"))
     if simulated and fig.layout.title.subtitle.text != _SIMULATED:

@@ -58,6 +58,15 @@ def test_each_source_of_cells_has_its_colour_and_symbol_everywhere() -> None:
             assert drawn[name].marker.symbol.startswith(style.symbol)
 
 
+def test_the_moves_of_genes_are_one_trace_with_gaps() -> None:
+    genes = pd.DataFrame({"gene": ["A", "B"], "observed": 0.0, "before": [1.0, 2.0],
+                          "after": [3.0, 4.0]})  # fmt: skip
+    (moves,) = [t for t in before_after(genes, title="").data if t.mode == "lines"]
+    np.testing.assert_array_equal(moves.x, [1, 3, np.nan, 2, 4, np.nan])
+    assert list(moves.y) == ["A"] * 3 + ["B"] * 3
+    assert not moves.connectgaps
+
+
 def test_the_zone_of_failing_starts_at_the_threshold() -> None:
     moves = pd.DataFrame({"name": ["x"], "observed": [9.0], "before": [1.0], "after": [-4.0]})
     fig = criteria_moves(moves, title="QC", mad=4)
