@@ -53,8 +53,9 @@ _STYLE = (
     ".stApp [data-tag] * {color: light-dark(#FFFFFF, #11181F)}"
 )
 _PHONE = (
-    # without a mouse the toolbar of a table always shows, over what stands above the table
-    "[data-testid='stDataFrame'] {margin-top: 2.2rem}"
+    # without a mouse the toolbar of a table always shows, over what stands above the table; the
+    # box around it moves, whose height may be fixed
+    "[data-testid='stElementContainer']:has(> * > [data-testid='stDataFrame']) {margin-top: 2.2rem}"
     # four columns of sentences do not fit beside each other
     ".st-key-departures thead {display: none}"
     ".st-key-departures :is(table, tbody, tr, th, td) {display: block; width: 100%}"
