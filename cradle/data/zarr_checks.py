@@ -89,11 +89,23 @@ def opened(store: Path) -> Any:
     import zarr
     from zarr.storage import LocalStore
 
-    class Plain(LocalStore):  # type: ignore[misc]
+    known = frozenset(files_of(store, Limits()))
+
+    class Whole(LocalStore):  # type: ignore[misc]
         supports_consolidated_metadata = False  # whoever opens a part again asks the store
 
-    three = (store / "zarr.json").is_file()
-    return zarr.open_group(Plain(store, read_only=True), mode="r", zarr_format=3 if three else 2)
+        async def get(self, key: str, *others: Any, **named: Any) -> Any:
+            found = await super().get(key, *others, **named)
+            if found is None and key in known:  # zarr would go on with zeros
+                raise InputError(
+                    "A part of the file has gone while it was used.",
+                    f"no {shown(key)} any more.",
+                    "leave the store as it is until the command has ended, and start it again.",
+                )
+            return found
+
+    version = 3 if "zarr.json" in known else 2
+    return zarr.open_group(Whole(store, read_only=True), mode="r", zarr_format=version)
 
 
 def as_from_hdf5(value: Any) -> Any:
@@ -116,6 +128,12 @@ def check_store(store: Path, limits: Limits) -> None:
     files = files_of(store, limits)
     budget = Budget(limits, sum(status.st_size for status in files.values()))
     metadata = _checked_metadata(store, files, budget)
+    if metadata[""].get("node_type") == "array":
+        raise InputError(
+            "The folder is one array of a Zarr store.",
+            f"{shown(store.name)} has no groups.",
+            "give the folder that `AnnData.write_zarr` has written.",
+        )
     file = opened(store)
     check_is_anndata(file)
     items = {name: file[name] if name else file for name in metadata}
@@ -133,16 +151,15 @@ def check_store(store: Path, limits: Limits) -> None:
 
 def _check_lengths_of_blosc() -> None:
     """Make the decoder refuse what says it is longer than it is: it would read beyond its end."""
-    from numcodecs import registry
-    from numcodecs.blosc import Blosc
+    from numcodecs.blosc import Blosc, decompress
 
-    class Whole(Blosc):  # type: ignore[misc]
-        def decode(self, buf: Any, out: Any = None) -> Any:
-            if len(buf) < 16 or struct.unpack_from("<I", buf, 12)[0] != len(buf):
-                raise ValueError("a compressed block shorter or longer than it says")
-            return super().decode(buf, out)
+    def decode(_: Any, buf: Any, out: Any = None) -> Any:
+        packed = memoryview(buf).cast("B")
+        if len(packed) < 16 or struct.unpack_from("<I", packed, 12)[0] != len(packed):
+            raise ValueError("a compressed block shorter or longer than it says")
+        return decompress(buf, out)
 
-    registry.register_codec(Whole, "blosc")
+    Blosc.decode = decode
 
 
 def _checked_metadata(
@@ -193,15 +210,10 @@ def _codecs(metadata: dict[str, Any]) -> list[Any]:
         chain = [*(metadata.get("filters") or ()), metadata.get("compressor")]
         return [codec["id"] for codec in chain if codec is not None]
     chain = list(metadata.get("codecs", ()))
-    for codec in [codec for codec in chain if "sharding_indexed" in _names([codec])]:
-        inside = codec["configuration"]
-        chain = [other for other in chain if other is not codec]
-        chain += [*inside["codecs"], *inside["index_codecs"]]
-    return _names(chain)
-
-
-def _names(chain: list[Any]) -> list[Any]:
-    return [codec if isinstance(codec, str) else codec["name"] for codec in chain]
+    for shard in [codec for codec in chain if codec["name"] == "sharding_indexed"]:
+        chain.remove(shard)
+        chain += [*shard["configuration"]["codecs"], *shard["configuration"]["index_codecs"]]
+    return [codec["name"] for codec in chain]
 
 
 def _check_attributes(name: str, item: Any, parent: Any, budget: Budget) -> None:

@@ -160,3 +160,12 @@ def test_the_backed_matrix_asks_no_consolidated_metadata_either(screen, tmp_path
         warnings.simplefilter("ignore")
         whole = load(path, on_disk=True).X[:]
     np.testing.assert_array_equal(whole.toarray(), screen.X.toarray())
+
+
+@pytest.mark.parametrize("shards", [False, True])
+def test_a_block_that_goes_while_the_store_is_in_use_is_no_zeros(screen, tmp_path, shards):
+    path = store(tmp_path / "screen.zarr", screen, shards=shards)
+    adata = load(path, on_disk=True)
+    (path / "X" / "data" / "c" / "0").unlink()
+    with pytest.raises(InputError, match="has gone while it was used"):
+        take_rows(adata.X, np.array([5]))
