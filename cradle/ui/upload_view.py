@@ -31,11 +31,14 @@ def upload() -> None:
     st.markdown(
         "Raw UMI counts as `.h5ad`. The file needs one column with the perturbation of each cell, "
         "such as `KLF1+MAP2K6`, and control cells, such as `control` or `non-targeting`; without "
-        "these, quality control alone works. It stays on this machine. A Zarr store is a folder, "
-        "which cannot be uploaded: `python -m cradle validate STORE --out FILE.h5ad` makes a file."
+        "these, quality control alone works. It stays on this machine."
     )
     file = st.file_uploader("File", type="h5ad", key="upload", label_visibility="collapsed")
     if file is None:
+        st.caption(
+            "A Zarr store is a folder, which cannot be uploaded: "
+            "`python -m cradle validate STORE --out FILE.h5ad` makes a file of it."
+        )
         return
     with guard():
         digest, raw = uploads.opened(file.file_id, file)
