@@ -6,13 +6,15 @@ backward, clipping, optimizer) on batches drawn before; epochs and rounds of ste
 least of each, so that both are means over batches of different difficulty.
 *Memory*: ``python -m cradle fit`` on a file, quality control and evaluation included, in a process
 of its own. ``memory_of_bar`` is its peak over 1.5 × the CSR matrix + 1.5 GB. *Disk*: the same
-training loop on counts that stay in the file, against the one on counts in memory; with
+training loop on counts that stay in the file, against the one on counts in memory, and from a Zarr
+store against the ``.h5ad``, with the time in which the counts are checked and unpacked; with
 ``--disk 1`` also the peak of the command with ``--on-disk``, without Scrublet, over that on a tenth
 of the cells.
 """
 
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.qc import WITHOUT_DOUBLETS
-from benchmarks.screens import measured, write
+from benchmarks.screens import least_seconds, measured, write
 from benchmarks.step import one_step
 from cradle.data.cell_source import cell_source
 from cradle.data.dosage import Design
@@ -43,16 +45,26 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "screen.h5ad"
         write(path, trained, genes)
-        rates = {name: _rates(load(path, on_disk=name == "disk")) for name in ("memory", "disk")}
+        store = _as_store(path)
+        sources = {"memory": path, "disk": path, "zarr": store}
+        rates = {
+            name: _rates(load(file, on_disk=name != "memory")) for name, file in sources.items()
+        }
+        unpacking = least_seconds(2, h5ad=lambda: _unpacked(path), zarr=lambda: _unpacked(store))
         end_to_end, bare = rates["memory"]
         figures = {
             "cells_per_second": end_to_end,
             "cells_per_second_from_disk": rates["disk"][0],
+            "cells_per_second_from_zarr": rates["zarr"][0],
             "step_cells_per_second": bare,
+            "unpack_seconds": unpacking["h5ad"],
+            "unpack_seconds_zarr": unpacking["zarr"],
         }
         ratios = {
             "throughput_of_step": end_to_end / bare,
             "disk_of_memory": rates["disk"][0] / end_to_end,
+            "zarr_of_disk": rates["zarr"][0] / rates["disk"][0],
+            "zarr_unpacking_of_h5ad": unpacking["zarr"] / unpacking["h5ad"],
         }
         if memory:
             large = path.with_name("large.h5ad")  # the first file is still open
@@ -73,6 +85,22 @@ def measure(
             figures |= {"disk_command_seconds": found["wall_seconds"], "disk_peak_mb": peaks[-1]}
             ratios["disk_memory_of_a_tenth"] = peaks[1] / peaks[0]
     return {"figures": figures, "ratios": ratios}
+
+
+def _as_store(path: Path) -> Path:
+    """The same screen as a Zarr store, as anndata writes it of itself."""
+    import anndata as ad
+
+    store = path.with_suffix(".zarr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what anndata says of its next format
+        ad.read_h5ad(path).write_zarr(store)
+    return store
+
+
+def _unpacked(path: Path) -> None:
+    """Check a screen, open it and unpack its counts, as a fit from the disk does first."""
+    cell_source(load(path, on_disk=True))
 
 
 def _command(path: Path, out: Path, *more: str) -> dict[str, float]:

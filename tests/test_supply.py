@@ -52,7 +52,7 @@ def test_the_lock_holds_every_pin_with_hashes(name):
 
 def test_packages_with_compiled_code_have_a_file_for_each_platform():
     lock = locked("requirements.lock")
-    for package in ("torch", "numpy", "scipy", "pandas", "h5py", "pyarrow", "numba"):
+    for package in ("torch", "numpy", "scipy", "pandas", "h5py", "pyarrow", "numba", "numcodecs"):
         assert lock[package][1] >= 4, package
 
 

@@ -1,6 +1,6 @@
-"""Open thousands of mutated files and run directories as the app does; nothing may break.
+"""Open thousands of mutated files, stores and run directories as the app does; none may break it.
 
-    python -m benchmarks.fuzz --n 10000 --runs 2500 --out assets/benchmarks/robustness
+    python -m benchmarks.fuzz --n 10000 --stores 1000 --runs 2500 --out assets/benchmarks/robustness
 
 Each mutation follows from the seed and its number, so that any finding comes back with ``--only
 h5ad:123``. A file meets the gate's own code in a process of its own with the gate's limits, then
@@ -28,8 +28,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+import zarr  # noqa: F401, once here and not in every process of the gate
 
-from benchmarks.fuzz import bases, h5ad, runs
+from benchmarks.fuzz import bases, h5ad, runs, stores
 from benchmarks.fuzz.watch import Watch
 from cradle.data import gate
 from cradle.errors import InputError
@@ -37,6 +38,8 @@ from cradle.files import write_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 BAD = ("crash", "traceback", "hang", "foreign read", "request")
+_MAKERS: dict[str, Any] = {"h5ad": h5ad, "zarr": stores, "run": runs}
+_NAMES = {"h5ad": "file.h5ad", "zarr": "store.zarr", "run": "run"}
 _GATE_SECONDS, _DOOR_SECONDS, _MEMORY = 12, 60, 16 * 2**30
 
 
@@ -108,7 +111,9 @@ def through_gate(path: Path) -> dict[str, Any]:
     """The gate's verdict, by its own code in a forked process with its own limits."""
     try:
         file = gate.regular_file(path)
-        gate._check_signature(file)
+        gate._identity(file, gate._machine_limits())
+        if file.is_file():
+            gate._check_signature(file)
     except InputError as error:
         return {"outcome": "refused", "detail": error.what}
     reader, writer = os.pipe()
@@ -145,11 +150,11 @@ def one(kind: str, number: int, seed: int, folder: Path, sources: dict[str, list
     """Make one mutation and open it."""
     draw = random.Random(f"{seed}:{kind}:{number}")
     secret = folder / "secret" / "secret.h5"
-    path = folder / ("run" if kind == "run" else "file.h5ad")
-    change = (runs if kind == "run" else h5ad).mutate(sources[kind], path, draw, secret)
+    path, maker = folder / _NAMES[kind], _MAKERS[kind]
+    change = maker.mutate(sources[kind], path, draw, secret)
     watch.opened()  # what the mutation itself touched
     started = time.monotonic()
-    answer = through_gate(path) if kind == "h5ad" else {"outcome": "passed"}
+    answer = through_gate(path) if kind != "run" else {"outcome": "passed"}
     if answer["outcome"] == "passed":
         answer = door.open(kind, path)
     opened = [name for name in watch.opened() if name]
@@ -166,9 +171,10 @@ def main() -> int:
     """Run the campaign; 1 when anything broke."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, help="mutated .h5ad files")
+    parser.add_argument("--stores", type=int, default=1_000, help="mutated Zarr stores")
     parser.add_argument("--runs", type=int, default=2_500, help="mutated run directories")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=int, default=0, help="first number of both")
+    parser.add_argument("--start", type=int, default=0, help="first number of each")
     parser.add_argument("--only", help="KIND:NUMBER, one mutation again; the file is kept")
     parser.add_argument("--out", type=Path, help="folder for fuzz.csv and fuzz_findings.csv")
     arguments = parser.parse_args()
@@ -177,10 +183,11 @@ def main() -> int:
     (folder / "secret").mkdir()
     with h5py.File(folder / "secret" / "secret.h5", "w") as file:
         file["words"] = np.arange(4096)
-    sources = {"h5ad": bases.files(folder / "bases"), "run": bases.runs(folder / "bases")}
-    sizes = {"h5ad": arguments.n, "run": arguments.runs}
+    made = folder / "bases"
+    sources = {"h5ad": bases.files(made), "zarr": bases.stores(made), "run": bases.runs(made)}
+    sizes = {"h5ad": arguments.n, "zarr": arguments.stores, "run": arguments.runs}
     plan = [(kind, arguments.start + i) for kind, n in sizes.items() for i in range(n)]
-    # both kinds side by side, so that a campaign that is stopped early has seen both
+    # all kinds side by side, so that a campaign that is stopped early has seen each
     plan.sort(key=lambda item: (item[1] - arguments.start) / sizes[item[0]])
     if arguments.only:
         kind, _, number = arguments.only.partition(":")

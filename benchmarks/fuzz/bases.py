@@ -43,6 +43,14 @@ if what == "files":
     layered.obsp["near"] = sp.identity(40, format="csr")
     layered.write_h5ad(folder / "layers.h5ad")
     prepare(screen).adata[:120].copy().write_h5ad(folder / "standard.h5ad", compression="gzip")
+elif what == "stores":
+    import warnings
+    warnings.simplefilter("ignore")  # what zarr says of its own future
+    for path in sorted((folder.parent / "files").glob("*.h5ad")):
+        for version, shards in ((2, False), (3, False), (3, True)):
+            name = f"{path.stem}{version}{'s' * shards}.zarr"
+            with ad.settings.override(zarr_write_format=version, auto_shard_zarr_v3=shards):
+                ad.read_h5ad(path).write_zarr(folder / name)
 else:
     quick = {"n_latent": 4, "n_hidden": 8}
     fit(screen, "cradle_vae", quick, out=folder / "cradle_vae", epochs=2)
@@ -54,6 +62,12 @@ def files(folder: Path) -> list[Path]:
     """CSR, CSC, dense, layered and standard `.h5ad` files."""
     _make(folder / "files", "files")
     return sorted((folder / "files").glob("*.h5ad"))
+
+
+def stores(folder: Path) -> list[Path]:
+    """The same datasets as Zarr stores of format 2, 3, and 3 with shards; after ``files``."""
+    _make(folder / "stores", "stores")
+    return sorted((folder / "stores").glob("*.zarr"))
 
 
 def runs(folder: Path) -> list[Path]:

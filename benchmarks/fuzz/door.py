@@ -1,7 +1,7 @@
 """The process that opens mutated files as the app does, and says what became of each.
 
-Reads one JSON object a line, ``{"kind": "h5ad" | "run", "path": ...}``, answers one a line:
-``{"outcome", "detail", "events"}``. An audit hook notes connections and processes that the
+Reads one JSON object a line, ``{"kind": "h5ad" | "zarr" | "run", "path": ...}``, answers one a
+line: ``{"outcome", "detail", "events"}``. An audit hook notes connections and processes that the
 opening asks for; the campaign watches which files are opened, from outside.
 """
 
@@ -25,8 +25,8 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
         _events.append(f"{event} {arguments!r}"[:200])
 
 
-def open_h5ad(path: Path) -> str:
-    """What upload, Data and Quality control do with a file that has passed the gate."""
+def open_data(path: Path) -> str:
+    """What upload, Data and Quality control do with a file or store that has passed the gate."""
     from cradle.data.gate import read
     from cradle.data.qc import annotate, cell_metrics, fit_thresholds
     from cradle.data.schema import validate
@@ -74,6 +74,7 @@ def main() -> None:
     """Serve until the input ends."""
     # everything that is imported late comes first: imports make folders and start processes
     import torch
+    import zarr
 
     import cradle.evaluation.report
     import cradle.prediction
@@ -82,6 +83,7 @@ def main() -> None:
 
     prepare(cradle.simulation.simulate(cradle.simulation.SimulationConfig(**_WARM_UP)))
     torch.set_num_threads(1)
+    zarr.open_group({})  # starts zarr's own loop, which talks to itself through a socket
     warnings.simplefilter("ignore")
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -98,7 +100,7 @@ def _answer(request: dict[str, str]) -> dict[str, Any]:
 
     path, detail = Path(request["path"]), ""
     try:
-        outcome = open_h5ad(path) if request["kind"] == "h5ad" else open_run(path)
+        outcome = open_run(path) if request["kind"] == "run" else open_data(path)
     except InputError as error:
         outcome, detail = "refused", error.what
     except Exception as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cradle.cli.options import (
+    data_argument,
     input_spec,
     json_option,
     names,
@@ -38,7 +39,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = commands.add_parser(
         "benchmark", help="fit many models and seeds, one process each, and tabulate their scores"
     )
-    command.add_argument("data", metavar="DATA", help="name from 'datasets', or an .h5ad file")
+    data_argument(command)
     command.add_argument("--models", required=True, type=names, metavar="A,B,C")
     command.add_argument("--seeds", type=seeds, default=(0,), metavar="N,N", help="default 0")
     command.add_argument("--out", required=True, type=Path, metavar="DIR")

@@ -38,7 +38,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     fetched.set_defaults(run=fetch)
 
     checked = commands.add_parser("validate", help="check a file and say all that is wrong with it")
-    checked.add_argument("data", metavar="FILE", type=Path, help="an .h5ad file")
+    checked.add_argument("data", metavar="FILE", type=Path, help="an .h5ad file or Zarr store")
     checked.add_argument(
         "--out", type=new_file(".h5ad"), metavar="FILE.h5ad", help="write the standard form"
     )

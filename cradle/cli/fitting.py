@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cradle.cli.options import (
+    data_argument,
     input_spec,
     json_option,
     names,
@@ -36,7 +37,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     listed.set_defaults(run=models)
 
     fitted = commands.add_parser("fit", help="train a model and write its run directory")
-    fitted.add_argument("data", metavar="DATA", help="name from 'datasets', or an .h5ad file")
+    data_argument(fitted)
     fitted.add_argument("--model", required=True, metavar="NAME", help="name from 'models'")
     fitted.add_argument("--out", required=True, type=Path, metavar="RUN_DIR")
     quality_options(fitted)

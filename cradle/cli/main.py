@@ -30,7 +30,7 @@ def parser() -> Parser:
         prog="python -m cradle",
         description="What a gene perturbation does to single cells: data, quality control, "
         "models that keep technical artifacts apart, predictions and their evaluation.",
-        epilog="DATA is a name from 'datasets' or the path of an .h5ad file. "
+        epilog="DATA is a name from 'datasets', or the path of an .h5ad file or Zarr store. "
         "Exit codes: 0 done, 2 the input or the arguments are at fault, 1 anything else.",
     )
     root.add_argument("--version", action="version", version=f"cradle {__version__}")

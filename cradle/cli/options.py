@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from cradle.data.standardize import InputSpec
 
 
+def data_argument(command: argparse.ArgumentParser) -> None:
+    """``DATA``."""
+    command.add_argument(
+        "data",
+        metavar="DATA",
+        help="name from 'datasets', an .h5ad file, or an AnnData Zarr store (a folder)",
+    )
+
+
 def reading_options(command: argparse.ArgumentParser) -> None:
     """What a file means where its names do not tell; see `cradle.data.standardize.InputSpec`."""
     group = command.add_argument_group("reading a file whose names do not tell")

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from cradle.cli.options import (
+    data_argument,
     input_spec,
     json_option,
     new_file,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the command."""
     command = commands.add_parser("qc", help="fit quality thresholds and flag the cells")
-    command.add_argument("data", metavar="DATA", help="name from 'datasets', or an .h5ad file")
+    data_argument(command)
     quality_options(command)
     seed_option(command)
     command.add_argument(

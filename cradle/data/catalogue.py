@@ -129,7 +129,7 @@ def dataset(name: str) -> DatasetSpec:
     raise InputError(
         "There is no dataset of that name.",
         f"{name[:80]!r}{', close to ' + ', '.join(close) if close else ''}.",
-        f"use one of {', '.join(DATASETS)}, or the path of an .h5ad file.",
+        f"use one of {', '.join(DATASETS)}, or the path of an .h5ad file or Zarr store.",
     )
 
 

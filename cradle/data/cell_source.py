@@ -207,7 +207,7 @@ def sums_of_rows(
 
 
 def read_on_disk(path: Path) -> AnnData:
-    """A checked ``.h5ad`` whose counts stay in the file; all else is read.
+    """A checked ``.h5ad`` or Zarr store whose counts stay there; all else is read.
 
     Raises
     ------
@@ -217,7 +217,9 @@ def read_on_disk(path: Path) -> AnnData:
     import anndata as ad
     import h5py
 
-    file = h5py.File(path, "r")
+    from cradle.data.zarr_checks import as_from_hdf5, opened
+
+    file = opened(path) if path.is_dir() else h5py.File(path, "r")
     if "X" not in file or file["X"].attrs.get("encoding-type") != "csr_matrix":
         raise InputError(
             "The counts cannot be read from the disk cell by cell.",
@@ -227,7 +229,7 @@ def read_on_disk(path: Path) -> AnnData:
     return ad.AnnData(
         X=ad.io.sparse_dataset(file["X"]),
         **{
-            name: ad.io.read_elem(file[name])
+            name: as_from_hdf5(ad.io.read_elem(file[name]))
             for name in ("obs", "var", "uns", "obsm", "varm")
             if name in file
         },

@@ -12,12 +12,15 @@ import stat
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cradle.data.hdf5_checks import check_contents
 from cradle.data.hdf5_limits import Limits
+from cradle.data.zarr_checks import as_from_hdf5, check_store, files_of, is_store, opened
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,12 +43,12 @@ _ENVIRONMENT = {  # nothing of the caller's, no HDF5 plugins, no threads that re
 
 
 def open_safely(path: str | Path, limits: Limits | None = None) -> "ad.AnnData":
-    """Read an untrusted `.h5ad` after a child process has checked it.
+    """Read an untrusted `.h5ad` or Zarr store after a child process has checked it.
 
     Parameters
     ----------
     path
-        File given by a user.
+        File, or folder of a store, given by a user.
     limits
         Caps on size, nesting and resources; by default also the memory of this machine.
 
@@ -57,24 +60,28 @@ def open_safely(path: str | Path, limits: Limits | None = None) -> "ad.AnnData":
     Raises
     ------
     InputError
-        No file, not readable, empty, cut off, not HDF5, not AnnData, damaged, or hostile.
+        No file, not readable, empty, cut off, neither HDF5 nor Zarr, not AnnData, damaged, or
+        hostile.
     """
     file = regular_file(path)
-    before = _identity(file)
+    limits = limits or _machine_limits()
+    before = _identity(file, limits)
     check_file(file, limits)
     adata = read(file)
-    if _identity(file) != before:
+    if _identity(file, limits) != before:
         raise InputError("The file changed while it was read.", f"{file.name!r}.", "try again.")
     return adata
 
 
 def check_file(path: str | Path, limits: Limits | None = None) -> None:
-    """Check an untrusted `.h5ad` without loading it; raises `InputError` as `open_safely` does."""
+    """Check a file or store without loading it; raises `InputError` as `open_safely` does."""
     file = regular_file(path)
-    _check_signature(file)
     limits = limits or _machine_limits()
+    sizes = [size for _, size, _ in _identity(file, limits).values()]
+    if file.is_file():
+        _check_signature(file)
     # One second a MiB is 50 times slower than gzip: time for the largest file, not for a trap.
-    seconds = 10 + file.stat().st_size // 2**20
+    seconds = 10 + sum(sizes) // 2**20 + len(sizes) // 200
     command = [sys.executable, "-m", __name__, str(file), json.dumps(asdict(limits)), str(seconds)]
     try:
         child = subprocess.run(
@@ -100,29 +107,42 @@ def check_file(path: str | Path, limits: Limits | None = None) -> None:
 
 
 def read(path: Path) -> "ad.AnnData":
-    """Read a checked or verified `.h5ad` into memory; raises `InputError` if anndata cannot."""
+    """Read what was checked or verified into memory; raises `InputError` if anndata cannot."""
     import anndata as ad
 
+    with reading(path):
+        if not path.is_dir():
+            return ad.read_h5ad(path)
+        adata = ad.read_zarr(opened(path))
+        adata.uns = as_from_hdf5(adata.uns)
+        return adata
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what anndata raises at a checked file into `InputError`."""
     with warnings.catch_warnings():
         # Old formats, repeated names and the like: `validate` reports what matters of these.
         warnings.simplefilter("ignore")
         try:
-            return ad.read_h5ad(path)
+            yield
+        except InputError:
+            raise
         except MemoryError:
             raise InputError(
                 "The file does not fit into memory.",
-                f"{path.name!r}, {path.stat().st_size / 2**20:.0f} MiB on disk.",
+                f"{path.name!r}, {_mebibytes(path):.0f} MiB on disk.",
                 "keep fewer cells or genes, or use a larger machine.",
             ) from None
         except Exception as error:  # anndata raises whatever its readers happen to raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
-                "The file is HDF5, but not a complete AnnData.", f"{reason[:200]}", _AGAIN
+                "The file can be read, but is not a complete AnnData.", f"{reason[:200]}", _AGAIN
             ) from error
 
 
 def regular_file(path: str | Path) -> Path:
-    """The file that `path` names, with links resolved, or an error that says what is there."""
+    """The file or store that `path` names, links resolved, or an error that says what is there."""
     try:
         file = Path(path).expanduser().resolve()
         kind = file.stat().st_mode
@@ -130,9 +150,13 @@ def regular_file(path: str | Path) -> Path:
         raise InputError(
             "There is no such file.", f"nothing at {str(path)[:200]!r}.", "check the path."
         ) from None
-    if stat.S_ISDIR(kind):
+    if stat.S_ISDIR(kind) and os.access(file, os.R_OK | os.X_OK):
+        if is_store(file):
+            return file
         raise InputError(
-            "The path names a folder.", f"{file.name!r}.", "give the .h5ad file itself."
+            "The path names a folder.",
+            f"{file.name!r}.",
+            "give the .h5ad file itself, or the folder that `AnnData.write_zarr` has written.",
         )
     if not stat.S_ISREG(kind) or not os.access(file, os.R_OK):
         raise InputError(
@@ -158,9 +182,16 @@ def _check_signature(file: Path) -> None:
         )
 
 
-def _identity(file: Path) -> tuple[int, int, int]:
-    status = file.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _identity(file: Path, limits: Limits) -> dict[str, tuple[int, int, int]]:
+    """Each file by its name in the store, "" for a single one -> inode, size, time of change."""
+    files = files_of(file, limits) if file.is_dir() else {"": file.stat()}
+    return {
+        name: (status.st_ino, status.st_size, status.st_mtime_ns) for name, status in files.items()
+    }
+
+
+def _mebibytes(file: Path) -> float:
+    return sum(size for _, size, _ in _identity(file, Limits()).values()) / 2**20
 
 
 def _machine_limits() -> Limits:
@@ -172,7 +203,7 @@ def _machine_limits() -> Limits:
 def _too_slow(file: Path) -> InputError:
     return InputError(
         "The file takes too long to check.",
-        f"{file.name!r}, {file.stat().st_size / 2**20:.1f} MiB.",
+        f"{file.name!r}, {_mebibytes(file):.1f} MiB.",
         "write it again with anndata, with gzip compression and default chunks.",
     )
 
@@ -184,12 +215,12 @@ def _damaged(reason: str) -> tuple[str, str, str]:
 def _verdict(path: Path, limits: Limits) -> tuple[str, str, str] | None:
     """What is wrong with the file, in the three parts of an `InputError`; None if nothing is."""
     try:
-        check_contents(path, limits)
+        (check_store if path.is_dir() else check_contents)(path, limits)
     except InputError as error:
         return error.what, error.found, error.do
     except MemoryError:
         return _damaged("a part of it asks for more memory than the check allows")
-    except Exception as error:  # h5py raises whatever the broken part leads to
+    except Exception as error:  # h5py and zarr raise whatever the broken part leads to
         if "truncated file" in str(error):
             return "The file is cut off.", "fewer bytes than its header announces.", _AGAIN
         return _damaged(str(error) or type(error).__name__)

@@ -37,12 +37,12 @@ def check_contents(path: Path, limits: Limits) -> None:
     budget = Budget(limits, path.stat().st_size)
     with h5py.File(path, "r") as file:
         objects = dict(_walk(file, budget))
-        _check_is_anndata(file)
+        check_is_anndata(file)
         addresses = {_address(item) for item in objects.values()}
         for name, item in objects.items():
             _check_attributes(name, item, budget, addresses)
-            if isinstance(item, h5py.Dataset) and name.startswith(_TABLES):
-                _check_column(name, item)
+            if isinstance(item, h5py.Dataset):
+                check_column(name, item)
         for name, item in objects.items():
             if isinstance(item, h5py.Dataset):
                 read_through(name, item, budget)
@@ -93,15 +93,13 @@ def _check_storage(name: str, dataset: h5py.Dataset, budget: Budget) -> None:
                 "write it again with compression='gzip'.",
             )
     item_bytes = STRING_BYTES if has_strings(name, dataset.dtype) else dataset.dtype.itemsize
-    if dataset.chunks and math.prod(dataset.chunks) * item_bytes > budget.limits.chunk_bytes:
-        raise refusal("The file is stored in chunks that are too large.", name, "a huge chunk")
     if dataset.shape is not None:
-        budget.add_bytes(math.prod(dataset.shape) * item_bytes)
+        budget.add_array(name, dataset.shape, dataset.chunks, item_bytes)
 
 
-def _check_column(name: str, dataset: h5py.Dataset) -> None:
+def check_column(name: str, dataset: Any) -> None:
     """A part of a table, categories too, has one value a row; readers make tuples of others."""
-    if dataset.ndim != 1:
+    if name.startswith(_TABLES) and dataset.ndim != 1:
         raise refusal("A table of the file holds more than columns.", name, f"{dataset.ndim} axes")
 
 
@@ -121,16 +119,21 @@ def _check_attributes(
             has_strings(f"{name} {key}", stored.dtype)
         elif not isinstance(value, h5py.Empty):
             budget.add_bytes(sum(len(text) for text in np.asarray(value, dtype=object).flat))
-    encoding = item.attrs.get("encoding-type", "array")
+    check_encoding(name, item.attrs.get("encoding-type", "array"))
+
+
+def check_encoding(name: str, encoding: Any) -> None:
+    """What an element says it is must be something that anndata reads into plain tables."""
     if not isinstance(encoding, str) or encoding not in _ENCODINGS:
         raise refusal("The file holds an element of unknown encoding.", name, repr(encoding)[:60])
 
 
-def _check_is_anndata(file: h5py.File) -> None:
+def check_is_anndata(file: Any) -> None:
+    """Cells and genes have their tables."""
     missing = [key for key in ("obs", "var") if key not in file]
     if missing:
         raise InputError(
-            "The file is HDF5, but not AnnData.",
+            "The file can be read, but is not AnnData.",
             f"no {' and no '.join(missing)}; at the top: {shown(', '.join(file) or 'nothing')}.",
             "convert it first, for example `scanpy.read_10x_h5(old).write_h5ad(new)` "
             "for a 10x Genomics file.",

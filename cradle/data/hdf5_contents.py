@@ -1,4 +1,7 @@
-"""The values of an untrusted `.h5ad`: read through once, and sparse matrices that hold together."""
+"""The values of an untrusted file: read through once, and sparse matrices that hold together.
+
+Datasets and groups are those of h5py or of zarr, which answer alike.
+"""
 
 import itertools
 import math
@@ -19,14 +22,14 @@ def has_strings(name: str, dtype: np.dtype[Any]) -> bool:
     """Whether values are strings of variable length; neither numbers nor text is refused."""
     kinds = [field[0] for field in dtype.fields.values()] if dtype.fields else [dtype]
     for kind in kinds:
-        if kind.hasobject and h5py.check_string_dtype(kind) is None:
+        if kind.hasobject and kind.kind != "T" and h5py.check_string_dtype(kind) is None:
             raise refusal("The file holds values of a kind that is not read.", name, "references")
-        if kind.base.kind not in "biufOSU":
+        if kind.base.kind not in "biufOSUT":
             raise refusal("The file holds values of a kind that is not read.", name, str(kind)[:60])
     return bool(dtype.hasobject)
 
 
-def read_through(name: str, dataset: h5py.Dataset, budget: Budget) -> None:
+def read_through(name: str, dataset: Any, budget: Budget) -> None:
     """Read everything once, so that a damaged chunk fails here and not in the caller.
 
     Strings count as they come: many of them may point to one long text in the file.
@@ -42,7 +45,7 @@ def read_through(name: str, dataset: h5py.Dataset, budget: Budget) -> None:
                 budget.add_bytes(sum(len(text) for text in part.flat))
 
 
-def _blocks(dataset: h5py.Dataset) -> Iterator[Any]:
+def _blocks(dataset: Any) -> Iterator[Any]:
     """The values in order of rows, in blocks of about 16 MiB that cut no chunk."""
     if dataset.shape == ():
         yield dataset[()]
@@ -62,7 +65,7 @@ def _blocks(dataset: h5py.Dataset) -> Iterator[Any]:
         yield dataset[tuple(slice(at, at + step) for at, step in zip(corner, block, strict=True))]
 
 
-def sparse_format(name: str, group: h5py.Group) -> str:
+def sparse_format(name: str, group: Any) -> str:
     """`csr`, `csc`, or nothing for a group that no reader takes for a sparse matrix."""
     stored = [group.attrs.get(key) for key in ("encoding-type", "h5sparse_format")]
     texts = [text.decode() if isinstance(text, bytes) else str(text) for text in stored if text]
@@ -74,11 +77,11 @@ def sparse_format(name: str, group: h5py.Group) -> str:
     return formats.pop()
 
 
-def check_sparse(name: str, group: h5py.Group, layout: str) -> None:
+def check_sparse(name: str, group: Any, layout: str) -> None:
     """Invariants of a compressed sparse matrix, streamed; compiled code relies on them blindly."""
     parts = [group.get(key) for key in ("indptr", "indices", "data")]
     shape = np.asarray(group.attrs.get("shape", group.attrs.get("h5sparse_shape", ())))
-    if not all(isinstance(part, h5py.Dataset) and part.ndim == 1 for part in parts):
+    if not all(getattr(part, "ndim", None) == 1 for part in parts):
         raise _corrupt(name, "indptr, indices or data are not there as vectors")
     indptr, indices, data = parts
     if shape.shape != (2,) or shape.dtype.kind not in "iu" or shape.min() < 0:

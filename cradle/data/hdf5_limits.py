@@ -1,5 +1,6 @@
 """Caps on what an untrusted file may declare, and the words for refusing one."""
 
+import math
 from dataclasses import dataclass
 
 from cradle.errors import InputError
@@ -18,9 +19,11 @@ class Limits:
     ratio
         Declared bytes over the size of the file, from `ratio_from` bytes on.
     chunk_bytes
-        Bytes of one HDF5 chunk, which is always read whole.
+        Bytes of one chunk, which is always read whole.
     depth, objects
         Nesting, and number of groups, datasets and attributes.
+    pieces
+        Files of a Zarr store, and chunks that its arrays are cut into.
     address_space
         Memory of the child process, bytes.
     """
@@ -31,6 +34,7 @@ class Limits:
     chunk_bytes: int = 256 * 2**20
     depth: int = 32
     objects: int = 50_000
+    pieces: int = 500_000
     address_space: int = 2 * 2**30
 
 
@@ -39,7 +43,7 @@ class Budget:
 
     def __init__(self, limits: Limits, file_bytes: int) -> None:
         self.limits, self.file_bytes = limits, file_bytes
-        self.bytes = self.objects = 0
+        self.bytes = self.objects = self.pieces = 0
 
     def add_objects(self, number: int) -> None:
         self.objects += number
@@ -66,6 +70,26 @@ class Budget:
                 f"{self.file_bytes / 2**20:.2f} MiB.",
                 "store X as a sparse matrix (CSR) and write the file again.",
             )
+
+    def add_array(
+        self, name: str, shape: tuple[int, ...], chunks: tuple[int, ...] | None, item_bytes: int
+    ) -> None:
+        if chunks and math.prod(chunks) * item_bytes > self.limits.chunk_bytes:
+            raise refusal("The file is stored in chunks that are too large.", name, "a huge chunk")
+        self.add_bytes(math.prod(shape) * item_bytes)
+
+    def add_pieces(self, number: int) -> None:
+        self.pieces += number
+        if self.pieces > self.limits.pieces:
+            raise too_many_pieces(self.limits)
+
+
+def too_many_pieces(limits: Limits) -> InputError:
+    return InputError(
+        "The file is cut into too many pieces.",
+        f"more than {limits.pieces:,} files or chunks.",
+        "write it again with larger chunks.",
+    )
 
 
 def refusal(what: str, name: str, found: str) -> InputError:

@@ -13,6 +13,7 @@ from cradle.data import gate
 from cradle.data.catalogue import DATASETS, DatasetSpec, find
 from cradle.data.cell_source import read_on_disk, row_blocks
 from cradle.data.download import verify
+from cradle.data.hdf5_limits import Limits
 from cradle.data.schema import (
     BATCH,
     FULL_VALUES,
@@ -23,6 +24,7 @@ from cradle.data.schema import (
     is_standard,
 )
 from cradle.data.standardize import InputSpec, standardize
+from cradle.data.zarr_checks import files_of
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def load(
     Parameters
     ----------
     data
-        Catalogue name, or path of an `.h5ad` file; a `Path` is never taken for a name.
+        Catalogue name, or path of an `.h5ad` file or of a Zarr store, as `AnnData.write_zarr`
+        writes it; a `Path` is never taken for a name.
     require_labels
         Whether cells must carry perturbations and some of them the control.
     spec
@@ -103,7 +106,9 @@ def data_hash(adata: "AnnData") -> str:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the bytes of a file."""
+    """SHA-256 of the bytes of a file; of a store, of the names and hashes of its files."""
+    if path.is_dir():
+        return _digest({name: file_hash(path / name) for name in files_of(path, Limits())})
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -127,8 +132,10 @@ def _load_catalogued(name: str, require_labels: bool, spec: InputSpec | None) ->
 
 
 def _load_on_disk(path: Path, require_labels: bool) -> "AnnData":
-    gate.check_file(path)
-    adata = read_on_disk(gate.regular_file(path))
+    file = gate.regular_file(path)
+    gate.check_file(file)
+    with gate.reading(file):
+        adata = read_on_disk(file)
     if not is_standard(adata):
         raise InputError(
             "Only a file in standard form can be read from the disk cell by cell.",

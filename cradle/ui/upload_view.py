@@ -35,6 +35,10 @@ def upload() -> None:
     )
     file = st.file_uploader("File", type="h5ad", key="upload", label_visibility="collapsed")
     if file is None:
+        st.caption(
+            "A Zarr store is a folder, which cannot be uploaded: "
+            "`python -m cradle validate STORE --out FILE.h5ad` makes a file of it."
+        )
         return
     with guard():
         digest, raw = uploads.opened(file.file_id, file)

@@ -1,5 +1,6 @@
-"""A small standard file, and the one way in which a file is refused."""
+"""A small file or store, and the one way in which a file is refused."""
 
+import warnings
 from pathlib import Path
 
 import anndata as ad
@@ -36,3 +37,16 @@ def refused(path: Path, pattern: str, **limits: int) -> InputError:
     error = caught.value
     assert all(len(part) < 400 for part in (error.what, error.found, error.do))
     return error
+
+
+def store(
+    path: Path, adata: ad.AnnData | None = None, version: int = 3, *, shards: bool = False
+) -> Path:
+    """A dataset, the small one unless given, as a Zarr store of format 2 or 3."""
+    settings = {"zarr_write_format": version}
+    if shards:
+        settings["auto_shard_zarr_v3"] = True
+    with warnings.catch_warnings(), ad.settings.override(**settings):
+        warnings.simplefilter("ignore")  # what zarr says of its own future
+        (small() if adata is None else adata).write_zarr(path)
+    return path

@@ -109,6 +109,7 @@ def test_an_upload_is_offered_and_its_name_is_no_markup(open_page: Open, tmp_pat
     table().write_h5ad(tmp_path / "file.h5ad")
     content = (tmp_path / "file.h5ad").read_bytes()
     app = open_page("data")
+    assert "A Zarr store is a folder, which cannot be uploaded" in words(app)
     app.file_uploader(key="upload").set_value((f"{MARKUP}.h5ad", content, "application/x-hdf5"))
     app.run()
     next(button for button in app.button if button.label == "Use this dataset").click().run()
