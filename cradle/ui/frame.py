@@ -41,7 +41,7 @@ def show(key: str, body: Body, *, of_dataset: bool = True) -> None:
         Whether the page is about the dataset of the sidebar; otherwise it says itself what of.
     """
     _into_the_app()
-    st.title(PAGES[key].title)
+    st.title(PAGES[key].title, anchor=False)
     links.remember()
     first, place = bool(st.session_state["link"]), st.container()
     with guard():
