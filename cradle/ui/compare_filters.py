@@ -27,6 +27,17 @@ from cradle.ui.sidebar import Choices
 SHIPPED = ROOT / "assets" / "benchmarks"
 SPLITS = {"test": "test (held out)", "val": "val", "train": "train", "all": "all cells"}
 TRAINED = {"all": "all cells", "passing": "QC-passing cells only"}
+_ZERO_SHOT = "trained on control and single perturbations alone; all pairs are held out"
+#: What the shipped benchmarks ask; others have their name alone.
+QUESTIONS = {
+    "simulated": "each seed a screen of its own, in which some pairs are held out",
+    "simulated_unseen": "screens of seeds and sizes on which nothing was chosen",
+    "simulated_zero_shot": _ZERO_SHOT,
+    "semi_synthetic": "effects and artifacts put into real blood cells; some pairs are held out",
+    "norman_subset": "five pairs are held out",
+    "norman_subset_zero_shot": _ZERO_SHOT,
+    "papalexi": "single perturbations; of each, some cells are held out",
+}
 _SIMULATED = ("simulated", "semi_synthetic")
 _OF_THE_FIT = ("seconds", "peak_mb")
 
@@ -51,6 +62,12 @@ class View(NamedTuple):
     def unit(self) -> str:
         """What a seed of the benchmark is."""
         return "simulated screen" if self.simulated and own_screens(self.table) else "seed"
+
+    @property
+    def name(self) -> str:
+        """The benchmark, and what it asks."""
+        asks = QUESTIONS.get(self.title)
+        return safe_label(self.title) + (f" ({asks})" if asks else "")
 
     @property
     def words(self) -> str:

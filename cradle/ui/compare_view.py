@@ -19,7 +19,7 @@ from cradle.models.registry import MODELS
 from cradle.plots.comparison import model_scores
 from cradle.ui.compare_filters import View
 from cradle.ui.figures import figure_with_table, plotted, table_twin
-from cradle.ui.labels import GLOSSARY, safe_label
+from cradle.ui.labels import GLOSSARY
 from cradle.ui.score_tables import NOTHING, row_name, score_table, wide_table
 from cradle.ui.sidebar import Choices
 
@@ -33,8 +33,8 @@ def context(view: View, choices: Choices) -> None:
             st.badge("simulated", icon=":material/science:", color="violet",
                      help="No cell of this benchmark was measured as it is; its true effects are "
                      "known.")  # fmt: skip
-        st.caption(f"Benchmark {safe_label(view.title)} · trained and judged at k = {view.mad:g} "
-                   "MAD", width="content")  # fmt: skip
+        st.caption(f"Benchmark {view.name} · trained and judged at k = {view.mad:g} MAD",
+                   width="content")  # fmt: skip
     if choices.mad != view.mad:
         st.caption(f"The threshold of the sidebar (k = {choices.mad:g}) changes nothing here: a "
                    "benchmark holds scores of models that were trained and judged at thresholds "
