@@ -7,8 +7,9 @@ each criterion's distribution tells.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +17,9 @@ from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.plots.palette import ARTIFACT_OFF, ARTIFACT_ON
 from cradle.ui import store
 from cradle.ui.labels import criterion_label
+
+if TYPE_CHECKING:
+    from cradle.evaluation.quality import MeasuredCells
 
 EXPLANATION = (
     "Wasserstein distance: how far values must be moved, on average, to turn one distribution "
@@ -40,13 +44,13 @@ def between(judged: pd.DataFrame, passing: pd.DataFrame, fitted: QCThresholds) -
     DataFrame
         criterion, source, distance, unit, in_mads, n, observed_n.
     """
-    from cradle.evaluation.quality import MeasuredCells, distances
+    from cradle.evaluation.quality import distances
 
-    observed = _measured(MeasuredCells, passing)
+    observed = _measured(passing)
     everyone = observed.of(["cells"])
     rows = []
     for source, cells in judged.groupby("source", sort=False, observed=True):
-        found = distances(_measured(MeasuredCells, cells), observed, everyone, fitted)
+        found = distances(_measured(cells), observed, everyone, fitted)
         rows += [{"criterion": c, "source": str(source), **values} for c, values in found.items()]
     return _tidy(rows)
 
@@ -127,9 +131,11 @@ def rate_words(rate: Mapping[str, Any], mad: float) -> str:
     )
 
 
-def _measured(kind: Any, cells: pd.DataFrame) -> Any:
-    labels = pd.Series("cells", index=cells.index).to_numpy(str)
-    return kind(cells.reset_index(drop=True), labels)
+def _measured(cells: pd.DataFrame) -> MeasuredCells:
+    from cradle.evaluation.quality import MeasuredCells
+
+    labels = pd.Categorical(np.full(len(cells), "cells", object))
+    return MeasuredCells(cells.reset_index(drop=True), labels)
 
 
 def _tidy(rows: list[dict[str, Any]]) -> pd.DataFrame:
