@@ -1,6 +1,8 @@
-"""Damage to the bytes of a file, whatever it holds."""
+"""Damage to the bytes of a file, whatever it holds, and to the values of JSON."""
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 _EXTREME = (b"\xff" * 8, b"\x00" * 8, b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\x7f" * 2)
 
@@ -11,6 +13,30 @@ def damage(content: bytes, draw: random.Random) -> bytes:
     for _ in range(draw.choice((1, 1, 2, 3))):
         draw.choice((_flip, _overwrite, _cut, _remove, _repeat, _blank, _extreme))(data, draw)
     return bytes(data)
+
+
+def other_value(
+    content: Any, draw: random.Random, values: Sequence[Any], *, deeper: float, loss: float
+) -> None:
+    """Give JSON another value somewhere, or take away a key.
+
+    Parameters
+    ----------
+    deeper, loss
+        Chances of going on into a list or an object, and of losing the key where it stops.
+    """
+    place = content
+    while isinstance(place, (dict, list)) and place:
+        key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
+        inner = place[key]
+        if isinstance(inner, (dict, list)) and inner and draw.random() < deeper:
+            place = inner
+            continue
+        if isinstance(place, dict) and draw.random() < loss:
+            del place[key]
+        else:
+            place[key] = draw.choice(values)
+        return
 
 
 def _span(data: bytearray, draw: random.Random) -> tuple[int, int]:

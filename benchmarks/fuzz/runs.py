@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz.damage import damage
+from benchmarks.fuzz.damage import damage, other_value
 from benchmarks.fuzz.h5ad import HOSTILE
 
 _VALUES = (None, True, [], {}, 0, -1, 1, 10**9, 10**18, 1e308, float("nan"), float("inf"), "x", "",
@@ -61,18 +61,7 @@ def mutate(bases: list[Path], out: Path, draw: random.Random, secret: Path) -> s
 def _json(path: Path, draw: random.Random) -> None:
     content = json.loads(path.read_text())
     for _ in range(draw.choice((1, 1, 2, 5))):
-        place = content
-        while isinstance(place, (dict, list)) and place:
-            key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
-            inner = place[key]
-            if isinstance(inner, (dict, list)) and inner and draw.random() < 0.8:
-                place = inner
-                continue
-            if isinstance(place, dict) and draw.random() < 0.3:
-                del place[key]
-            else:
-                place[key] = draw.choice((*_VALUES, draw.choice(HOSTILE)))
-            break
+        other_value(content, draw, (*_VALUES, draw.choice(HOSTILE)), deeper=0.8, loss=0.3)
     if draw.random() < 0.05:
         content = draw.choice(_VALUES)
     path.write_text(json.dumps(content))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz.damage import damage
+from benchmarks.fuzz.damage import damage, other_value
 from benchmarks.fuzz.h5ad import HOSTILE
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
@@ -66,17 +66,8 @@ def block_bytes(store: Path, draw: random.Random, _: Path) -> None:
 def metadata_values(store: Path, draw: random.Random, _: Path) -> None:
     """Another value somewhere, or a key more or less."""
     path = draw.choice(_files(store, metadata=True))
-    content = place = json.loads(path.read_text())
-    while isinstance(place, (dict, list)) and place:
-        key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
-        if isinstance(place[key], (dict, list)) and place[key] and draw.random() < 0.7:
-            place = place[key]
-            continue
-        if isinstance(place, dict) and draw.random() < 0.2:
-            del place[key]
-        else:
-            place[key] = draw.choice((*_VALUES, draw.choice(HOSTILE)))
-        break
+    content = json.loads(path.read_text())
+    other_value(content, draw, (*_VALUES, draw.choice(HOSTILE)), deeper=0.7, loss=0.2)
     if draw.random() < 0.2 and isinstance(content, dict):
         content[draw.choice(_KEYS)] = draw.choice(_VALUES)
     path.write_text(json.dumps(content))

@@ -18,8 +18,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cradle.data.file_limits import Limits
 from cradle.data.hdf5_checks import check_contents
-from cradle.data.hdf5_limits import Limits
 from cradle.data.zarr_checks import as_from_hdf5, check_store, files_of, is_store, opened
 from cradle.errors import InputError
 

@@ -14,14 +14,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cradle.data.hdf5_contents import (
+from cradle.data.file_contents import (
     STRING_BYTES,
     check_sparse,
     has_strings,
     read_through,
     sparse_format,
 )
-from cradle.data.hdf5_limits import Budget, Limits, refusal, shown
+from cradle.data.file_limits import Budget, Limits, refusal, shown
 from cradle.errors import InputError
 
 _ENCODINGS = frozenset(

@@ -13,7 +13,7 @@ from cradle.data import gate
 from cradle.data.catalogue import DATASETS, DatasetSpec, find
 from cradle.data.cell_source import read_on_disk, row_blocks
 from cradle.data.download import verify
-from cradle.data.hdf5_limits import Limits
+from cradle.data.file_limits import Limits
 from cradle.data.schema import (
     BATCH,
     FULL_VALUES,

@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from cradle.data.hdf5_checks import check_column, check_encoding, check_is_anndata
-from cradle.data.hdf5_contents import (
+from cradle.data.file_contents import (
     STRING_BYTES,
     check_sparse,
     has_strings,
     read_through,
     sparse_format,
 )
-from cradle.data.hdf5_limits import Budget, Limits, refusal, shown, too_many_pieces
+from cradle.data.file_limits import Budget, Limits, refusal, shown, too_many_pieces
+from cradle.data.hdf5_checks import check_column, check_encoding, check_is_anndata
 from cradle.errors import InputError
 
 _METADATA = {"zarr.json": 3, ".zgroup": 2, ".zarray": 2, ".zattrs": 2}

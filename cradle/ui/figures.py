@@ -13,6 +13,7 @@ from cradle.plots.room import make_room
 
 MAX_ROWS = 1_000
 _SIMULATED = "simulated data"
+_ROOMY = "room made"  # a figure that was drawn before comes back as it was left
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
@@ -45,8 +46,7 @@ def plotted(make: Callable[..., go.Figure], *args: object, **kwargs: object) -> 
 def _plotted(
     name: str, simulated: bool, args: Any, kwargs: Any, _make: Callable[..., go.Figure]
 ) -> go.Figure:
-    fig = _make(*args, **kwargs)
-    return _labelled(fig) if simulated else fig
+    return _labelled(_make(*args, **kwargs), simulated)
 
 
 def figure_with_table(
@@ -105,7 +105,8 @@ def figure(fig: go.Figure, name: str, *, alt: str, simulated: bool | None = None
 def _labelled(fig: go.Figure, simulated: bool | None = None) -> go.Figure:
     """A figure as it is shown: with room for its labels, and what it says when it leaves alone:
     that its cells are simulated."""
-    make_room(fig)
+    if fig.layout.meta != _ROOMY:
+        make_room(fig).update_layout(meta=_ROOMY)
     if simulated is None:
         simulated = bool(st.session_state.get("simulated"))
     if simulated and fig.layout.title.subtitle.text != _SIMULATED:

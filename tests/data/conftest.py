@@ -1,8 +1,9 @@
-"""The server that downloads are tested against."""
+"""The server that downloads are tested against, and the small Zarr store."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from cradle.data import catalogue, transfer
 from cradle.data.catalogue import DATASETS, DatasetFile
 from tests.data.remote import CONTENT
 from tests.data.server import Behaviour, serving
+from tests.data.small_file import store
 
 
 @pytest.fixture
@@ -24,3 +26,9 @@ def server(monkeypatch) -> Iterator[Behaviour]:
         row = replace(DATASETS["norman"], name="remote", files=(file,))
         monkeypatch.setitem(catalogue.DATASETS, "remote", row)
         yield behaviour
+
+
+@pytest.fixture(params=[2, 3])
+def folder(request, tmp_path) -> Path:
+    """The small store, in both formats."""
+    return store(tmp_path / "cells.zarr", version=request.param)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from cradle.data.file_limits import Limits
 from cradle.data.gate import open_safely
-from cradle.data.hdf5_limits import Limits
 from cradle.errors import InputError
 
 N_CELLS, N_GENES = 6, 5
@@ -22,6 +22,18 @@ def small(layout=sparse.csr_matrix) -> ad.AnnData:
     obs.index = [f"cell{i}" for i in range(N_CELLS)]
     var = pd.DataFrame(index=[f"gene{i}" for i in range(N_GENES)])
     return ad.AnnData(layout(counts), obs=obs, var=var, uns={"note": "größer", "nested": {"a": 1}})
+
+
+def full(layout=sparse.csr_matrix) -> ad.AnnData:
+    """The small one with something in every slot."""
+    adata = small(layout)
+    adata.layers["counts"] = adata.X.copy()
+    adata.raw = adata.copy()
+    adata.obsm["pca"] = np.zeros((N_CELLS, 2))
+    adata.obsp["near"] = sparse.csr_matrix((N_CELLS, N_CELLS))
+    adata.obs["flag"] = pd.array([True, None] * 3, dtype="boolean")
+    adata.uns["table"] = np.array([("a", 1.0)], dtype=[("name", "O"), ("score", "f4")])
+    return adata
 
 
 def written(folder: Path) -> Path:

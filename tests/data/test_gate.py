@@ -10,13 +10,12 @@ from pathlib import Path
 import anndata as ad
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import sparse
 
 from cradle.data import gate
 from cradle.data.gate import check_file, open_safely
-from tests.data.small_file import N_CELLS, N_GENES, refused, small, written
+from tests.data.small_file import N_CELLS, N_GENES, full, refused, small, written
 
 
 @pytest.fixture
@@ -31,13 +30,7 @@ def file(tmp_path) -> Path:
 @pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
 def test_every_layout_is_read_as_anndata_reads_it(tmp_path, layout, compression):
     path = tmp_path / "cells.h5ad"
-    adata = small(layout)
-    adata.layers["counts"] = adata.X.copy()
-    adata.raw = adata.copy()
-    adata.obsm["pca"] = np.zeros((N_CELLS, 2))
-    adata.obsp["near"] = sparse.csr_matrix((N_CELLS, N_CELLS))
-    adata.obs["flag"] = pd.array([True, None] * 3, dtype="boolean")
-    adata.uns["table"] = np.array([("a", 1.0)], dtype=[("name", "O"), ("score", "f4")])
+    adata = full(layout)
     adata.write_h5ad(path, compression=compression)
     found = open_safely(str(path))
     dense = np.asarray(small(np.asarray).X)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from cradle.data import gate
+from cradle.data.file_limits import Limits
 from cradle.data.gate import open_safely
-from cradle.data.hdf5_limits import Limits
 from cradle.errors import InputError
-from tests.data.small_file import N_CELLS, N_GENES, refused, written
+from tests.data.small_file import N_CELLS, refused, written
+from tests.data.sparse_damage import DAMAGES
 
 
 @pytest.fixture
@@ -138,74 +139,14 @@ def test_depth_objects_and_chunks(file):
     refused(file, "chunks that are too large")
 
 
-def damage_shape(x):
-    x.attrs["shape"] = [N_CELLS, 2]
-
-
-def damage_length(x):
-    x.attrs["shape"] = [N_CELLS + 1, N_GENES]
-
-
-def damage_formats(x):
-    x.attrs["h5sparse_format"] = "csc"
-
-
-def damage_indices(x):
-    x["indices"][1] = 2**30
-
-
-def damage_negative(x):
-    x["indices"][1] = -1
-
-
-def damage_start(x):
-    x["indptr"][0] = 1
-
-
-def damage_order(x):
-    x["indptr"][2] = 10_000
-
-
-def damage_end(x):
-    x["indptr"][N_CELLS] += 3
-
-
-def damage_values(x):
-    values = x["data"][:-1]
-    del x["data"]
-    x["data"] = values
-
-
-def damage_kind(x):
-    values = x["indices"][:]
-    del x["indices"]
-    x["indices"] = values.astype(float)
-
-
-def damage_absent(x):
-    del x["indptr"]
-
-
-def damage_wrap(x):
-    """Unsigned row pointers whose differences would wrap around."""
-    values = x["indptr"][:].astype(np.uint64)
-    values[2] = 2**64 - 1
-    del x["indptr"]
-    x["indptr"] = values
-
-
-@pytest.mark.parametrize(
-    "damage", [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
-)
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_sparse_matrix_that_points_outside(file, damage):
     with h5py.File(file, "a") as handle:
         damage(handle["X"])
     refused(file, "sparse matrix in the file is damaged")
 
 
-@pytest.mark.parametrize(
-    "damage", [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
-)
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_the_verdict_is_the_same_in_this_process(file, damage):
     assert gate._verdict(file, Limits()) is None
     with h5py.File(file, "a") as handle:

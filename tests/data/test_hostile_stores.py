@@ -1,6 +1,5 @@
 """Zarr stores that are damaged or mean harm: one clear error, and nothing read but the store."""
 
-import json
 import os
 import random
 import shutil
@@ -11,35 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from numcodecs import Blosc
 
 from cradle.data import gate
 from cradle.data.gate import open_safely
-from cradle.data.hdf5_limits import Limits
 from cradle.errors import InputError
 from tests.data.small_file import N_CELLS, N_GENES, refused, small, store
-
-
-@pytest.fixture(params=[2, 3])
-def folder(request, tmp_path) -> Path:
-    return store(tmp_path / "cells.zarr", version=request.param)
-
-
-def metadata(folder: Path, name: str) -> Path:
-    """The file that says what an array is."""
-    return next(
-        path for kind in ("zarr.json", ".zarray") if (path := folder / name / kind).exists()
-    )
-
-
-def change(path: Path, **values) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
-
-
-def block(folder: Path, name: str) -> Path:
-    """The first block of a vector."""
-    return next(path for part in ("0", "c/0") if (path := folder / name / part).is_file())
-
+from tests.data.small_store import block, change, metadata
 
 # --- the folder ----------------------------------------------------------------------------
 
@@ -182,14 +158,6 @@ def test_terabytes_in_kilobytes(folder):
         refused(folder, pattern)
 
 
-def test_a_block_that_unpacks_to_more_than_it_should(folder):
-    """A hundred megabytes of zeros in a few kilobytes, where eighty bytes belong."""
-    pack_with_blosc(folder, "zstd")
-    huge = np.zeros(2**27, np.uint8)
-    block(folder, "X/data").write_bytes(Blosc(cname="zstd", clevel=1).encode(huge))
-    refused(folder, "damaged")
-
-
 def test_unknown_encoding_and_none(folder):
     path = next(folder / "uns" / name for name in (".zattrs", "zarr.json")
                 if (folder / "uns" / name).exists())  # fmt: skip
@@ -205,115 +173,6 @@ def test_a_column_with_more_axes(folder):
     column = root.create_array("obs/batch", data=np.ones((N_CELLS, 2)))
     column.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     refused(folder, "more than columns")
-
-
-# --- blocks --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["X/data", "X/indices", "X/indptr", "obs/_index"])
-def test_a_block_cut_short(folder, name):
-    path = block(folder, name)
-    path.write_bytes(path.read_bytes()[:-3])
-    refused(folder, "damaged")
-
-
-def pack_with_blosc(folder: Path, cname: str) -> bytes:
-    """Say that the counts are compressed by Blosc; the block that they then have."""
-    path = metadata(folder, "X/data")
-    settings = {"cname": cname, "clevel": 5, "blocksize": 0}
-    if path.name == ".zarray":
-        change(path, compressor={"id": "blosc", "shuffle": 0, **settings})
-    else:
-        settings |= {"typesize": 4, "shuffle": "noshuffle"}
-        first = {"name": "bytes", "configuration": {"endian": "little"}}
-        change(path, codecs=[first, {"name": "blosc", "configuration": settings}])
-    return Blosc(cname=cname, shuffle=0).encode(small().X.data)
-
-
-@pytest.mark.parametrize("cname", ["lz4", "zstd"])
-def test_blosc_never_reads_beyond_its_block(folder, cname):
-    """The library believes the length in the header, whatever the size of the block."""
-    whole = pack_with_blosc(folder, cname)
-    block(folder, "X/data").write_bytes(whole)
-    assert gate._verdict(folder, Limits()) is None
-    for length in (0, 8, 20, 30, len(whole) - 1):
-        block(folder, "X/data").write_bytes(whole[:length])
-        assert "than it says" in gate._verdict(folder, Limits())[1]
-    refused(folder, "damaged")
-
-
-@pytest.mark.parametrize("name", ["X/data", "X/indices", "X/indptr"])
-def test_a_lost_block_of_counts(folder, name):
-    """Zarr would read zeros."""
-    block(folder, name).unlink()
-    refused(folder, "sparse matrix in the file is damaged")
-
-
-@pytest.mark.parametrize("shards", [None, (20_000,)])
-def test_a_lost_block_among_many(screen, tmp_path, shards):
-    """The second file of the counts, of one block or of a shard of four."""
-    folder = store(tmp_path / "screen.zarr", screen)
-    root = zarr.open_group(folder, mode="a", use_consolidated=False)
-    root.create_array("X/data", data=screen.X.data, chunks=(5_000,), shards=shards, overwrite=True)
-    assert (open_safely(folder).X != screen.X).nnz == 0
-    (folder / "X" / "data" / "c" / "1").unlink()
-    assert "X/data/c/1" in refused(folder, "sparse matrix in the file is damaged").found
-
-
-def damage_shape(root):
-    root["X"].attrs["shape"] = [N_CELLS, 2]
-
-
-def damage_length(root):
-    root["X"].attrs["shape"] = [N_CELLS + 1, N_GENES]
-
-
-def damage_no_shape(root):
-    root["X"].attrs["shape"] = {"a": 1}
-
-
-def damage_indices(root):
-    root["X/indices"][1] = 2**30
-
-
-def damage_negative(root):
-    root["X/indices"][1] = -1
-
-
-def damage_start(root):
-    root["X/indptr"][0] = 1
-
-
-def damage_order(root):
-    root["X/indptr"][2] = 10_000
-
-
-def damage_end(root):
-    root["X/indptr"][N_CELLS] = 10_000
-
-
-def damage_values(root):
-    values = root["X/data"][:-1]
-    root.create_array("X/data", data=values, overwrite=True)
-
-
-def damage_kind(root):
-    values = root["X/indices"][:]
-    root.create_array("X/indices", data=values.astype(float), overwrite=True)
-
-
-def damage_absent(root):
-    del root["X/indptr"]
-
-
-@pytest.mark.parametrize(
-    "damage", [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
-)
-def test_sparse_matrix_that_points_outside(folder, damage):
-    """By the functions that check HDF5."""
-    assert gate._verdict(folder, Limits()) is None
-    damage(zarr.open_group(folder, mode="a", use_consolidated=False))
-    assert gate._verdict(folder, Limits())[0] == "A sparse matrix in the file is damaged."
 
 
 # --- the child process ---------------------------------------------------------------------

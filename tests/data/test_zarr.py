@@ -18,7 +18,7 @@ from cradle.data.sources import data_hash, file_hash, load
 from cradle.errors import InputError
 from cradle.fitting import fit
 from tests.data.raw_file import raw_file
-from tests.data.small_file import N_CELLS, small, store
+from tests.data.small_file import N_CELLS, full, small, store
 
 FORMATS = [(2, False), (3, False), (3, True)]
 
@@ -36,14 +36,8 @@ def sources(request, screen, tmp_path):
 @pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
 @pytest.mark.parametrize(("version", "shards"), FORMATS)
 def test_every_layout_is_read_as_from_h5ad(tmp_path, layout, version, shards):
-    adata = small(layout)
-    adata.layers["counts"] = adata.X.copy()
-    adata.raw = adata.copy()
-    adata.obsm["pca"] = np.zeros((N_CELLS, 2))
-    adata.obsp["near"] = sparse.csr_matrix((N_CELLS, N_CELLS))
-    adata.obs["flag"] = pd.array([True, None] * 3, dtype="boolean")
+    adata = full(layout)
     adata.obs["batch"] = pd.Categorical(["one"] * N_CELLS)  # all zeros: no block is stored
-    adata.uns["table"] = np.array([("a", 1.0)], dtype=[("name", "O"), ("score", "f4")])
     adata.uns["words"] = np.array(["a", "b"])
     adata.write_h5ad(tmp_path / "cells.h5ad")
     path = store(tmp_path / "cells.zarr", adata, version, shards=shards)

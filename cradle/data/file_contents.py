@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cradle.data.hdf5_limits import Budget, refusal
+from cradle.data.file_limits import Budget, refusal
 from cradle.errors import InputError
 
 STRING_BYTES = 64  # what a string costs in memory beside its characters
