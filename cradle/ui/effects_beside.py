@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
-from cradle.plots.scatter import effect_scatter, thin
+from cradle.plots.scatter import effect_scatter, spots
 from cradle.ui import comparison, other_runs
 from cradle.ui.figures import figure, slug, table_twin
 from cradle.ui.labels import safe_label, safe_labels
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cradle.ui.effects_view import View
 
 _NUMBERS = ("observed", "predicted", "lower", "upper")
-_POINTS = 5_000  # of each panel, so that all of them stay below the browser's WebGL limit
 
 
 def beside(choices: Choices, run: Run, view: View) -> None:
@@ -56,7 +55,8 @@ def beside(choices: Choices, run: Run, view: View) -> None:
             for name in EFFECT_METRICS},
     )  # fmt: skip
     st.caption(
-        f"Of {view.words}; the same perturbations, cells and axes in every panel. One run "
+        f"Of {view.words}; the same perturbations, cells and axes in every panel. Points that "
+        "would cover each other are drawn once; scores and table use all. One run "
         "each: how far scores move with the seed is on the page Compare models."
     )
     table_twin(whole.drop(columns="row"), f"side_by_side_{view.slug}")
@@ -64,7 +64,7 @@ def beside(choices: Choices, run: Run, view: View) -> None:
 
 def _panel(run: Run, table: pd.DataFrame, score: Mapping[Hashable, Any], reach: list[float],
            view: View) -> None:  # fmt: skip
-    points = thin(table, "perturbation", _POINTS)
+    points = spots(table)
     safe = {name: safe_labels(points[name]) for name in ("perturbation", "gene")}
     title = f"{safe_label(run.name)}: ρ = {score['ate_rho']:.3f}, R² = {score['ate_r2']:.3f}"
     fig = effect_scatter(points.assign(**safe), title=title)
@@ -73,8 +73,6 @@ def _panel(run: Run, table: pd.DataFrame, score: Mapping[Hashable, Any], reach: 
     fig.update_yaxes(range=[reach[0] - 0.1, reach[1] + 0.1])
     figure(fig, f"beside_{slug(run.name)}_{view.slug}",
            alt=f"Predicted against observed effects of run {run.name}.")  # fmt: skip
-    if len(points) < len(table):
-        st.caption(f"{len(points):,} of {len(table):,} points; scores use all.")
 
 
 def _comparable(run: Run, other: Run, view: View) -> bool:

@@ -11,7 +11,7 @@ from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
 from cradle.evaluation.moments import Side
 from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
-from cradle.plots.scatter import MAX_POINTS, effect_scatter, thin
+from cradle.plots.scatter import effect_scatter, spots
 from cradle.ui import comparison
 from cradle.ui.evidence import interval_words
 from cradle.ui.figures import figure_with_table, plotted, slug
@@ -110,11 +110,8 @@ def ask(run: Run) -> View:
 def scatter(view: View) -> str | None:
     """Predicted against observed; returns the gene that was clicked."""
     table = comparison.points(view.terms)
-    shown = thin(table, "perturbation")
-    others = None
-    if view.baseline is not None:
-        others = comparison.points(view.terms, view.baseline)
-        others = others[others["row"].isin(shown["row"])].dropna(subset=["predicted"])
+    shown = spots(table)
+    others = None if view.baseline is None else spots(comparison.points(view.terms, view.baseline))
     rows = comparison.score_rows(view.terms, view.targets).set_index("who")
     n = rows["perturbations"]
     scores = rows["ate_rho"][n == n[comparison.MODEL]]  # rules on fewer do not compare
@@ -133,14 +130,20 @@ def scatter(view: View) -> str | None:
         alt=f"Scatter of predicted against observed effects, {view.words}; correlation {rho:.2f}.",
         select=["points"],
     )  # fmt: skip
-    capped = "" if len(shown) == len(table) else (
-        f" {MAX_POINTS:,} of {len(table):,} points are drawn; scores use all of them.")  # fmt: skip
-    st.caption(f"One point per perturbation and gene: {view.words}.{capped} "
+    st.caption(f"One point per perturbation and gene: {view.words}.{_drawn(shown, table)} "
                "Click a point to see its gene.")  # fmt: skip
     ahead = [BASELINES[name].label for name in BASELINES if scores.get(name, -1.0) >= rho]
     if ahead:
         st.caption(f":material/info: Here the model is **not ahead** of: {', '.join(ahead)}.")
     return str(table["gene"].iloc[chosen[0]]) if chosen else None
+
+
+def _drawn(shown: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Says that points on the same spot are drawn once, where there are such."""
+    if len(shown) == len(table):
+        return ""
+    return (f" Points that would cover each other are drawn once, {len(shown):,} for "
+            f"{len(table):,}; scores and table use all.")  # fmt: skip
 
 
 def score_table(run: Run, view: View) -> None:

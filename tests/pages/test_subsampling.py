@@ -1,14 +1,12 @@
 """What is drawn of large screens: a share of every perturbation, said on screen, scores of all."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cradle.data.sources import load
-from cradle.plots.scatter import thin
 from cradle.ui import effects_view, selection
 
 Open = Callable[..., AppTest]
@@ -33,15 +31,14 @@ def test_a_map_says_how_many_observed_cells_are_left_out(demo: Path, open_page: 
     assert (share.reindex(expected.index) - expected).abs().max() < 0.02
 
 
-def test_scores_use_all_points_where_only_some_are_drawn(
+def test_scores_use_all_points_where_points_that_cover_each_other_are_drawn_once(
     demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = open_page("treatment_effects")
-    monkeypatch.setattr(effects_view, "thin", partial(thin, limit=150))
-    monkeypatch.setattr(effects_view, "MAX_POINTS", 150)
     few = open_page("treatment_effects")
-    assert any("150 of " in text.value and "scores use all" in text.value for text in few.caption)
-    assert not any("scores use all" in text.value for text in whole.caption)
+    monkeypatch.setattr(effects_view, "spots", lambda table: table.assign(n=1))
+    whole = open_page("treatment_effects")
+    assert any("drawn once" in text.value and "use all" in text.value for text in few.caption)
+    assert not any("drawn once" in text.value for text in whole.caption)
     tables = [next(t.value for t in app.dataframe if "who" in t.value) for app in (whole, few)]
     assert tables[0].equals(tables[1])
 

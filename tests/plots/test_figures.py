@@ -10,7 +10,7 @@ from cradle.plots.density import densities
 from cradle.plots.effects import top_genes
 from cradle.plots.layout import finish
 from cradle.plots.palette import FAIL_ZONE, PASS_ZONE, STYLES, THRESHOLD, fade, style_of
-from cradle.plots.scatter import cell_map, effect_scatter, thin
+from cradle.plots.scatter import SPOTS, cell_map, effect_scatter, spots, thin
 from cradle.plots.violins import violins
 
 
@@ -119,7 +119,8 @@ def test_overlap_has_one_dot_per_set_and_criterion() -> None:
 def _effects(n: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     return pd.DataFrame(
-        {"perturbation": "A", "gene": [f"G{i}" for i in range(n)], "observed": rng.normal(size=n),
+        {"perturbation": "A", "gene": [f"G{i}" for i in range(n)], "n": 1,
+         "observed": rng.normal(size=n),
          "predicted": rng.normal(size=n), "targeted": np.arange(n) == 0, "row": np.arange(n)}
     )  # fmt: skip
 
@@ -137,6 +138,39 @@ def test_effect_scatter_draws_the_baseline_underneath() -> None:
     fig = effect_scatter(table, title="Agreement", others=table, other_name="additive")
     assert fig.data[0].name == "additive"
     assert fig.data[0].marker.symbol == "circle-open"
+
+
+def test_a_point_says_how_many_it_stands_for() -> None:
+    table = _effects(3).assign(n=[1, 1, 1_235])
+    assert list(effect_scatter(table, title="Agreement").data[0].text) == [
+        "A · G1", "A · G2<br>and 1,234 more here"]  # fmt: skip
+
+
+def test_spots_leave_out_only_what_lies_on_a_point_that_is_drawn() -> None:
+    rng = np.random.default_rng(1)
+    crowd = rng.normal(0, 0.01, (4_000, 2))
+    far = rng.uniform(-5, 5, (50, 2))
+    points = np.r_[crowd, far]
+    table = pd.DataFrame(points, columns=["observed", "predicted"]).assign(
+        targeted=np.arange(len(points)) % 1000 == 0, row=np.arange(len(points)))  # fmt: skip
+    kept = spots(table)
+    assert len(kept) < 120
+    assert kept["n"].sum() == len(table)
+    assert kept["row"].is_monotonic_increasing
+    step = np.ptp(points, axis=0).max() / SPOTS
+    for targets, group in table.groupby("targeted"):
+        drawn = kept.loc[kept["targeted"] == targets, ["observed", "predicted"]].to_numpy()
+        away = np.abs(group[["observed", "predicted"]].to_numpy()[:, None] - drawn).max(-1).min(1)
+        assert away.max() <= step
+
+
+def test_spots_of_missing_few_and_equal_effects() -> None:
+    table = _effects(4).drop(columns="n")
+    assert spots(table)["n"].tolist() == [1, 1, 1, 1]
+    assert spots(table.assign(predicted=[np.nan, 1.0, 2.0, 3.0]))["row"].tolist() == [1, 2, 3]
+    assert spots(table.assign(predicted=np.nan)).empty
+    same = spots(table.assign(observed=1.0, predicted=2.0, targeted=False))
+    assert same[["row", "n"]].to_numpy().tolist() == [[0, 4]]
 
 
 def test_thin_keeps_shares_and_repeats() -> None:
