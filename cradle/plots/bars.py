@@ -92,7 +92,8 @@ def overlap_bars(table: pd.DataFrame, criteria: Sequence[str], *, title: str) ->
     sets = [" + ".join(c for c in criteria if row[c]) for _, row in table.iterrows()]
     positions = list(range(len(table)))
     fig.add_bar(
-        x=positions, y=table["n_cells"], text=table["n_cells"], textposition="outside",
+        x=positions, y=table["n_cells"], text=table["n_cells"].map("{:,.0f}".format),
+        textposition="outside",
         # upright and of one size: on a phone a bar is narrower than its number
         textangle=-90 if len(table) > 8 else 0, textfont_size=11, constraintext="none",
         marker_color=THRESHOLD, cliponaxis=False, customdata=sets, row=1, col=1,
@@ -107,7 +108,7 @@ def overlap_bars(table: pd.DataFrame, criteria: Sequence[str], *, title: str) ->
         )  # fmt: skip
     finish(fig, title=title, height=300 + 22 * len(criteria))
     # A single set must not become one bar as wide as the page.
-    fig.update_xaxes(showticklabels=False, showgrid=False, range=[-0.6, max(len(table), 8) - 0.4])
+    fig.update_xaxes(showticklabels=False, range=[-0.6, max(len(table), 8) - 0.4])
     fig.update_yaxes(title_text="cells", range=[0, 1.15 * float(table["n_cells"].max())], row=1,
                      col=1)  # fmt: skip
     fig.update_yaxes(categoryorder="array", categoryarray=list(criteria)[::-1], row=2, col=1)

@@ -39,4 +39,4 @@ def effect_heatmap(table: pd.DataFrame, *, title: str, limit: float | None = Non
     )  # fmt: skip
     finish(fig, title=title, height=110 + 22 * len(table))
     fig.update_yaxes(autorange="reversed", dtick=1, showgrid=False)
-    return fig.update_xaxes(showgrid=False, side="bottom", tickangle=-25)
+    return fig.update_xaxes(side="bottom", tickangle=-25)

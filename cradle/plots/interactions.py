@@ -61,7 +61,7 @@ def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
                               "ticktext": ["0×", "1×", "2×"], "xpad": 4}, **look)]
     )  # fmt: skip
     finish(fig, title=title, height=180 + 19 * max(len(genes), 12))
-    fig.update_xaxes(showgrid=False, tickangle=-90, dtick=1, tickfont={"size": 9})
+    fig.update_xaxes(tickangle=-90, dtick=1, tickfont={"size": 9})
     fig.update_yaxes(showgrid=False, autorange="reversed", dtick=1, tickfont={"size": 10})
     return fig
 

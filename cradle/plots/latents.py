@@ -52,7 +52,7 @@ def mask_map(
            height=130 + row * max(len(table), 6))  # fmt: skip
     # a latent's number is a category, and means nothing; too many to be read
     read = bool(x) and len(names) <= MAX_NAMED
-    fig.update_xaxes(type="category", showgrid=False, showticklabels=read, tickangle=0,
+    fig.update_xaxes(type="category", showticklabels=read, tickangle=0,
                      dtick=1 if read else None, tickfont={"size": 9})  # fmt: skip
     fig.update_yaxes(autorange="reversed", showgrid=False, dtick=1, tickfont={"size": 11},
                      showticklabels=len(table) <= MAX_NAMED)  # fmt: skip
@@ -98,8 +98,9 @@ def count_bars(table: pd.DataFrame, *, category: str, n: str, title: str, x: str
     """
     fig = go.Figure(
         go.Bar(
-            y=table[category].astype(str), x=table[n], orientation="h", text=table[n],
-            textposition="outside", cliponaxis=False, marker_color=ARTIFACT_ON.color,
+            y=table[category].astype(str), x=table[n], orientation="h",
+            text=table[n].map("{:,.0f}".format), textposition="outside", cliponaxis=False,
+            marker_color=ARTIFACT_ON.color,
             hovertemplate="%{y}: %{x:,} cells<extra></extra>",
         )
     )  # fmt: skip

@@ -61,7 +61,7 @@ def finish(
     fig.update_layout(
         title={
             "text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left",
-            "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10},
+            "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10, "l": 4},
         },
         height=height + extra,
         margin={"l": 8, "r": 8, "t": (74 if legend else 42) + extra, "b": 8},
@@ -70,7 +70,7 @@ def finish(
         hoverlabel={"namelength": -1},
         dragmode=False,
     )  # fmt: skip
-    fig.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
+    fig.update_xaxes(showgrid=False, zeroline=False, automargin=True)
     fig.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True)
     if x:
         fig.update_xaxes(title_text=x)

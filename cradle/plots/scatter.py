@@ -163,7 +163,7 @@ def cell_map(
     finish(fig, title=title, x=axes[0], y=axes[1], height=560, legend=bool(legend),
            title_width=LASSO_TITLE)  # fmt: skip
     fig.update_layout(dragmode="lasso")
-    fig.update_xaxes(showticklabels=False, showgrid=False)
+    fig.update_xaxes(showticklabels=False)
     fig.update_yaxes(showticklabels=False, showgrid=False)
     return fig
 

@@ -53,7 +53,6 @@ def violins(
         tickangle=0,
     )  # fmt: skip
     finish(fig, title=title, y=unit, height=height, title_width=_TITLE)
-    fig.update_xaxes(showgrid=False)
     if threshold is not None and fails is not None:
         _add_zones(fig, curves, threshold, fails)
     return fig

@@ -10,10 +10,11 @@ import streamlit as st
 
 from cradle.files import without_formulas
 from cradle.plots.room import make_room
+from cradle.plots.theme import DARK, LIGHT, dress
 
 MAX_ROWS = 1_000
 _SIMULATED = "simulated data"
-_ROOMY = "room made"  # a figure that was drawn before comes back as it was left
+_READY = "ready"  # a figure that was drawn before comes back as it was left
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
@@ -39,13 +40,15 @@ def plotted(make: Callable[..., go.Figure], *args: object, **kwargs: object) -> 
     Plotly checks every property of a figure, which takes longer than all else on a page of many.
     """
     simulated = bool(st.session_state.get("simulated"))
-    return _plotted(f"{make.__module__}.{make.__qualname__}", simulated, args, kwargs, make)
+    name = f"{make.__module__}.{make.__qualname__}"
+    return _plotted(name, simulated, _dark(), args, kwargs, make)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _plotted(
-    name: str, simulated: bool, args: Any, kwargs: Any, _make: Callable[..., go.Figure]
-) -> go.Figure:
+    name: str, simulated: bool, dark: bool, args: Any, kwargs: Any,
+    _make: Callable[..., go.Figure],
+) -> go.Figure:  # fmt: skip
     return _labelled(_make(*args, **kwargs), simulated)
 
 
@@ -89,7 +92,7 @@ def figure_with_table(
         return []
     event = st.plotly_chart(
         _labelled(fig, simulated), key=f"figure_{name}_{again}", config=config(name, zoom=True),
-        alt=alt, on_select="rerun", selection_mode=list(select),
+        alt=alt, theme=None, on_select="rerun", selection_mode=list(select),
     )  # fmt: skip
     table_twin(table, name)
     points: list[Any] = event["selection"]["points"]
@@ -98,23 +101,26 @@ def figure_with_table(
 
 def figure(fig: go.Figure, name: str, *, alt: str, simulated: bool | None = None) -> None:
     """Show one figure of a group that shares a table; see ``figure_with_table``."""
-    st.plotly_chart(_labelled(fig, simulated), key=f"figure_{name}",
+    st.plotly_chart(_labelled(fig, simulated), key=f"figure_{name}", theme=None,
                     config=config(name, zoom=False), alt=alt)  # fmt: skip
 
 
 def _labelled(fig: go.Figure, simulated: bool | None = None) -> go.Figure:
-    """A figure as it is shown: with room for its labels, and what it says when it leaves alone:
-    that its cells are simulated."""
-    if fig.layout.meta != _ROOMY:
-        make_room(fig).update_layout(meta=_ROOMY)
-    if simulated is None:
-        simulated = bool(st.session_state.get("simulated"))
-    if simulated and fig.layout.title.subtitle.text != _SIMULATED:
+    """A figure as it is shown: with room for its labels, in the ink of the page, and with what it
+    says when it leaves alone: that its cells are simulated."""
+    if fig.layout.meta == _READY:
+        return fig
+    make_room(fig)
+    if bool(st.session_state.get("simulated")) if simulated is None else simulated:
         fig.update_layout(
             title_subtitle={"text": _SIMULATED, "font": {"size": 11}},
             margin_t=fig.layout.margin.t + 16, height=fig.layout.height + 16,
         )  # fmt: skip
-    return fig
+    return dress(fig, DARK if _dark() else LIGHT).update_layout(meta=_READY)
+
+
+def _dark() -> bool:
+    return bool(st.context.theme.type == "dark")
 
 
 def _image_format() -> str:

@@ -39,7 +39,7 @@ def test_vector_is_sorted_with_its_intervals() -> None:
 def test_counts_of_zero_have_a_bar_and_a_number() -> None:
     table = pd.DataFrame({"perturbation": ["A", "B"], "n": [3, 0]})
     fig = count_bars(table, category="perturbation", n="n", title="Counts", x="cells")
-    assert list(fig.data[0].text) == [3, 0]
+    assert list(fig.data[0].text) == ["3", "0"]
     assert fig.layout.xaxis.range[1] > 3
     assert count_bars(table.tail(1), category="perturbation", n="n", title="", x="").data
 
