@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cradle.plots.theme import DARK
 from cradle.simulation import SimulationConfig, simulate
 from tests.browser.visitor import ARGUMENTS, CHROMIUM, MARKS, ROOT, Visitor, wait_for
 
@@ -215,6 +216,34 @@ def test_dark_theme_on_a_phone_fits_and_is_dark(visit: Open, link: str) -> None:
     look = "button => [getComputedStyle(button).color, getComputedStyle(button).backgroundColor]"
     light, dark = sorted(map(_luminance, button.evaluate(look)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+#: The labels of vertical axes that were ever written: twice when Plotly draws a figure, once more
+#: when it draws it anew.
+LABELS = """
+window.labels = new Set();
+new MutationObserver(changes => changes.forEach(change => change.addedNodes.forEach(node => {
+    if (node.classList && node.classList.contains('ytick')) labels.add(node);
+}))).observe(document, {childList: true, subtree: true});
+"""
+
+
+@pytest.mark.parametrize("link", ["treatment_effects", "quality_control"])
+def test_figures_are_of_the_theme_and_drawn_once(visit: Open, link: str) -> None:
+    visitor = visit(link, (1440, 900), "dark")
+    page = visitor.page
+    page.add_init_script(LABELS)
+    page.reload()
+    visitor.settle(f"dark_{link}")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.stPlotlyChart')].every(f => f.querySelector('.ytick'))"
+    )
+    page.wait_for_timeout(1_000)
+    papers = page.evaluate(
+        "[...document.querySelectorAll('.js-plotly-plot')].map(f => f._fullLayout.paper_bgcolor)"
+    )
+    assert set(papers) == {DARK.paper}
+    assert page.evaluate("labels.size") <= 2 * page.locator(".ytick").count()
 
 
 def _luminance(colour: str) -> float:
