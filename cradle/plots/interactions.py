@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cradle.plots.layout import finish
+from cradle.plots.layout import add_diagonal, finish
 from cradle.plots.palette import ARTIFACT_OFF, CATEGORIES, GRID, NEUTRAL
 
 #: One sign for each way to stand against the sum, so that the map can be read without colour.
@@ -94,20 +94,11 @@ def predicted_interactions(table: pd.DataFrame, *, title: str) -> go.Figure:
             (f"{side}_scale_low", f"{side}_scale_high")]  # fmt: skip
     spread = table[ends].to_numpy(float)
     low, high = min(0.5, np.nanmin(spread, initial=0.5)), max(1.5, np.nanmax(spread, initial=1.5))
-    fig.add_scatter(
-        x=[low, high],
-        y=[low, high],
-        mode="lines",
-        name="predicted = observed",
-        hoverinfo="skip",
-        line={"color": NEUTRAL, "dash": "dash", "width": 1.5},
-    )
+    add_diagonal(fig, low, high)
     for add in (fig.add_hline, fig.add_vline):
         add(1.0, line={"color": NEUTRAL, "width": 1})
     finish(fig, title=title, x="observed pair (× the sum of its singles)",
                   y="predicted pair (× the sum)", height=460, legend=True)  # fmt: skip
-    # On a phone each entry of the legend takes a row.
-    fig.update_layout(margin_t=fig.layout.margin.t + 20)
     return fig
 
 

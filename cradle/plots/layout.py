@@ -5,7 +5,7 @@ import textwrap
 
 import plotly.graph_objects as go
 
-from cradle.plots.palette import GRID
+from cradle.plots.palette import GRID, NEUTRAL
 
 #: Characters of a title that fit beside the mode bar on a phone.
 TITLE_WIDTH = 36
@@ -27,6 +27,18 @@ def _legend_rows(fig: go.Figure) -> int:
         return 1
     a_row = max(1, _PHONE // max(sizes))  # all are as wide as the widest
     return min(3, math.ceil(len(sizes) / a_row))
+
+
+def add_diagonal(fig: go.Figure, low: float, high: float) -> None:
+    """Where predicted equals observed, said on the line: an entry more in the legend is a row more
+    on a phone."""
+    fig.add_scatter(x=[low, high], y=[low, high], mode="lines", hoverinfo="skip", showlegend=False,
+                    name="predicted = observed",
+                    line={"color": NEUTRAL, "dash": "dash", "width": 1.5})  # fmt: skip
+    fig.add_annotation(
+        x=high, y=high, text="predicted = observed", showarrow=False, xanchor="right", xshift=-10,
+        yanchor="bottom", font={"size": 11},
+    )  # fmt: skip
 
 
 def finish(

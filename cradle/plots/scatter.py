@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cradle.plots.layout import LASSO_TITLE, NARROW_TITLE, finish
+from cradle.plots.layout import LASSO_TITLE, NARROW_TITLE, add_diagonal, finish
 from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS, THRESHOLD, VERDICTS
 
 WEBGL_ABOVE = 5_000
@@ -90,10 +90,8 @@ def effect_scatter(
         _points(fig, others, other_name, NEUTRAL, "circle-open", 5)
     _points(fig, table[~table["targeted"]], "genes", OBSERVED.color, "circle", 6)
     _points(fig, table[table["targeted"]], "targeted genes", THRESHOLD, "diamond", 9)
-    reach = [float(table[["observed", "predicted"]].min().min()),
-             float(table[["observed", "predicted"]].max().max())]  # fmt: skip
-    fig.add_scatter(x=reach, y=reach, mode="lines", name="predicted = observed", hoverinfo="skip",
-                    line={"color": NEUTRAL, "dash": "dash", "width": 1.5})  # fmt: skip
+    add_diagonal(fig, float(table[["observed", "predicted"]].min().min()),
+                 float(table[["observed", "predicted"]].max().max()))  # fmt: skip
     finish(fig, title=title, x="observed effect (log2 units)", y="predicted effect (log2 units)",
            height=520, legend=True, title_width=NARROW_TITLE)  # fmt: skip
     fig.update_layout(clickmode="event+select", dragmode="zoom")
