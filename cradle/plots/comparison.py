@@ -58,6 +58,7 @@ def model_scores(
             continue
         fig.add_scatter(
             x=rows["mean"], y=rows["name"], mode="markers", name=style.label,
+            showlegend=kind == "floor",  # the others are rows of their own name
             marker={"color": style.color, "symbol": style.symbol, "size": 10,
                     "line": {"width": 2}},
             error_x={"type": "data", "array": rows["sd"].fillna(0.0), "thickness": 1.2,
@@ -71,8 +72,6 @@ def model_scores(
     both = pd.concat([models[["name", "mean"]], references[["name", "mean"]]])
     names = both.sort_values("mean", ascending=ascending, kind="stable")["name"]
     finish(fig, title=title, x=x, height=190 + 27 * len(names), legend=True)
-    # On a phone the legend takes two rows.
-    fig.update_layout(margin_t=fig.layout.margin.t + 30)
     fig.update_yaxes(categoryorder="array", categoryarray=list(names)[::-1], dtick=1,
                      type="category", showgrid=False)  # fmt: skip
     return fig

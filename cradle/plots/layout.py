@@ -78,7 +78,7 @@ def finish(
         height=height + extra,
         margin={"l": 8, "r": 8, "t": (74 if legend else 42) + extra, "b": 8},
         showlegend=legend,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         hoverlabel={"namelength": -1},
         dragmode=False,
     )  # fmt: skip

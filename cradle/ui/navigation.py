@@ -53,7 +53,7 @@ _STYLE = (
     ".stApp [data-tag] * {color: light-dark(#FFFFFF, #11181F)}"
     # Streamlit tells Plotly the width of a column to more digits than Plotly measures, which then
     # draws all again; of whole pixels both think the same
-    "[data-testid='stFullScreenFrame']:has(> .stPlotlyChart) {width: round(down, 100%, 1px)}"
+    "[data-testid='stFullScreenFrame'] {width: round(down, 100%, 1px)}"
 )
 _PHONE = (
     # without a mouse the toolbar of a table always shows, over what stands above the table; the
