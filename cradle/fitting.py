@@ -286,9 +286,9 @@ def _write_provenance(
 
 def _evaluate(out: Path, screen: Screen) -> None:
     """Predict every perturbation of the screen once, and score the predictions."""
-    from cradle.evaluation.report import evaluate_run
+    from cradle.evaluation.report import evaluate_cells
 
-    evaluate_run(Run.opened(out), screen.adata)
+    evaluate_cells(Run.opened(out), screen.adata)
 
 
 __all__ = ["fit", "prepare"]

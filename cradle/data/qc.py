@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cradle.data.cell_source import sharing_counts
 from cradle.data.qc_biology import maybe_biology
 from cradle.data.qc_genes import CRITERIA, HbGenes, gene_classes, modelled_mask, names_hash
-from cradle.data.qc_judge import apply_thresholds, judge, judge_generated
+from cradle.data.qc_judge import apply_thresholds, judge, judge_generated, passing
 from cradle.data.qc_metrics import CellMetrics, cell_metrics, generable_metrics
 from cradle.data.qc_thresholds import (
     QCThresholds,
@@ -41,6 +41,7 @@ __all__ = [
     "judge",
     "judge_generated",
     "maybe_biology",
+    "passing",
 ]
 
 
@@ -176,9 +177,9 @@ def annotate(
             seed=seed,
             hb_genes=thresholds.hb_genes,
         )
-    columns = pd.concat([metrics.values, apply_thresholds(metrics, thresholds)], axis=1)
-    kept = adata.obs.loc[:, ~adata.obs.columns.isin(columns.columns)]
+    columns = [metrics.values, apply_thresholds(metrics, thresholds)]
+    kept = adata.obs.drop(columns=[*columns[0], *columns[1]], errors="ignore")
     record = {**adata.uns.get("cradle", {}), "thresholds": thresholds.to_json()}
-    flagged = sharing_counts(adata, pd.concat([kept, columns], axis=1))
+    flagged = sharing_counts(adata, pd.concat([kept, *columns], axis=1))
     flagged.uns["cradle"] = record
     return flagged

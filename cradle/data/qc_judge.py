@@ -55,6 +55,22 @@ def judge(metrics: CellMetrics, thresholds: QCThresholds) -> pd.DataFrame:
     return _flags(metrics.values, thresholds.generated, thresholds.generable)
 
 
+def passing(values: pd.DataFrame, thresholds: QCThresholds) -> NDArray[np.bool_]:
+    """True for the cells that pass every generable criterion, (n_cells,), as `judge` says it.
+
+    Parameters
+    ----------
+    values
+        The criteria of `generable_metrics`, one row a cell.
+    thresholds
+        Of `fit_thresholds`.
+    """
+    failed = np.zeros(len(values), bool)
+    for criterion in thresholds.generable:
+        failed |= _fails(values[criterion].to_numpy(), thresholds.generated[criterion]) == 1
+    return ~failed
+
+
 def judge_generated(
     adata: AnnData, thresholds: QCThresholds, *, genes: Sequence[str] | None = None
 ) -> pd.DataFrame:

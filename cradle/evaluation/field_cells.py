@@ -112,7 +112,7 @@ class Population:
     @classmethod
     def of(cls, adata: AnnData) -> Population | None:
         """From cells with their split and QC flags; None without three training cells."""
-        order = np.argsort(adata.obs_names.to_numpy(str))
+        order = adata.obs_names.to_numpy().argsort()
         known = adata.obs[["perturbation", "split", "qc_fail"]].iloc[order]
         train = order[known["split"] == "train"]
         if len(train) < 3 or adata.n_vars < 2:

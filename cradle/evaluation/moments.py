@@ -248,12 +248,12 @@ def _cell_keys(adata: AnnData, seed: int) -> pd.DataFrame:
     )
     # Drawn in the order of the names, so that a permuted file has the same halves.
     draw = np.empty(adata.n_obs)
-    draw[np.argsort(adata.obs_names.to_numpy(str))] = np.random.default_rng(seed).random(
-        adata.n_obs
-    )
-    ranked = keys.assign(draw=draw).sort_values(["perturbation", "split", "qc_fail", "draw"])
-    keys["half"] = ranked.groupby(["perturbation", "split"]).cumcount() % 2
-    return keys
+    draw[adata.obs_names.to_numpy().argsort()] = np.random.default_rng(seed).random(adata.n_obs)
+    dealt = keys.groupby(["perturbation", "split"]).ngroup().to_numpy()
+    order = np.lexsort((draw, keys["qc_fail"], dealt))
+    half = np.empty(adata.n_obs, np.int64)
+    half[order] = pd.Series(dealt[order]).groupby(dealt[order]).cumcount() % 2
+    return keys.assign(half=half)
 
 
 def _add_by_group(

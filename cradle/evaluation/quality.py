@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 from scipy.stats import wasserstein_distance
 
-from cradle.data.qc import CellMetrics, QCThresholds, generable_metrics, judge
+from cradle.data.qc import CellMetrics, QCThresholds, generable_metrics, judge, passing
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -45,8 +45,7 @@ class MeasuredCells:
 
     def passes(self, thresholds: QCThresholds) -> npt.NDArray[np.bool_]:
         """True for the cells that pass every generable criterion."""
-        flags = judge(CellMetrics(self.values, {}, {}), thresholds)
-        return ~flags["qc_fail"].to_numpy(bool)
+        return passing(self.values, thresholds)
 
     def of(self, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
         """True for the cells of these perturbations."""

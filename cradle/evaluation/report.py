@@ -32,7 +32,7 @@ OBSERVED = "observed_effects.csv"
 METRICS_FILE = "metrics.json"
 
 JSON = dict[str, Any]
-__all__ = ["effect_table", "evaluate", "evaluate_run"]
+__all__ = ["effect_table", "evaluate", "evaluate_cells", "evaluate_run"]
 
 
 def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") -> JSON:
@@ -47,24 +47,27 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
     side
         Observed cells that count. Only the report on all cells is stored.
     """
-    scoring = _scoring(run, side)
-    if adata is None:
-        report = _with_stored(evaluate(scoring, run.thresholds), run.metrics or {}, side)
-    else:
-        ready, predictor = cells_of_run(run, adata), run.predictor()
-        generates = run.spec.generates
-        report = evaluate(
-            scoring,
-            run.thresholds,
-            cells=_observed_cells(ready, run.thresholds),
-            generate=_generator(predictor, "off") if generates else None,
-            generate_on=_generator(predictor, "on") if run.learned_artifact else None,
-            twins=_generator(predictor, "twins") if generates else None,
-            truth=truth_of(ready),
-            population=Population.of(ready),
-            why_no_cells=run.spec.why_no_cells,
-        )
-    if side == "all" and adata is not None:
+    if adata is not None:
+        return evaluate_cells(run, cells_of_run(run, adata), side=side)
+    report = evaluate(_scoring(run, side), run.thresholds)
+    return _with_stored(report, run.metrics or {}, side)
+
+
+def evaluate_cells(run: Run, cells: AnnData, *, side: Side = "all") -> JSON:
+    """As :func:`evaluate_run`, of cells as :func:`cells_of_run` gives them."""
+    predictor, generates = run.predictor(), run.spec.generates
+    report = evaluate(
+        _scoring(run, side),
+        run.thresholds,
+        cells=_observed_cells(cells, run.thresholds),
+        generate=_generator(predictor, "off") if generates else None,
+        generate_on=_generator(predictor, "on") if run.learned_artifact else None,
+        twins=_generator(predictor, "twins") if generates else None,
+        truth=truth_of(cells),
+        population=Population.of(cells),
+        why_no_cells=run.spec.why_no_cells,
+    )
+    if side == "all":
         write_frame(run.path / OBSERVED, _observed_table(run))
         write_json(run.path / METRICS_FILE, report)
     return report
