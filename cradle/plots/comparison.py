@@ -72,6 +72,8 @@ def model_scores(
     both = pd.concat([models[["name", "mean"]], references[["name", "mean"]]])
     names = both.sort_values("mean", ascending=ascending, kind="stable")["name"]
     finish(fig, title=title, x=x, height=190 + 27 * len(names), legend=True)
+    # Beside names as long as these a phone has room for one entry of the legend in a row.
+    fig.update_layout(margin_t=fig.layout.margin.t + 12)
     fig.update_yaxes(categoryorder="array", categoryarray=list(names)[::-1], dtick=1,
                      type="category", showgrid=False)  # fmt: skip
     return fig
