@@ -11,10 +11,11 @@ from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS,
 
 WEBGL_ABOVE = 5_000
 MAX_POINTS = 30_000
-SPOTS = 200  # along an axis: 2 to 3 pixels, half of what a point measures
+SPOTS = 200  # along the wider axis: some pixels, at most what a point measures
+_OPACITY = 0.65
 
 
-def thin(frame: pd.DataFrame, by: str | None = None, limit: int = MAX_POINTS) -> pd.DataFrame:
+def thin(frame: pd.DataFrame, by: str, limit: int = MAX_POINTS) -> pd.DataFrame:
     """At most ``limit`` rows, the same ones every time, in the order of the table.
 
     Parameters
@@ -22,16 +23,13 @@ def thin(frame: pd.DataFrame, by: str | None = None, limit: int = MAX_POINTS) ->
     frame
         One row per point.
     by
-        Column whose groups keep their shares; None treats all rows alike.
+        Column whose groups keep their shares.
     limit
         Greatest number of rows; lasso sends every selected point back to the server.
     """
     if len(frame) <= limit:
         return frame
     rng = np.random.default_rng(0)
-    if by is None:
-        kept = np.sort(rng.choice(len(frame), limit, replace=False))
-        return frame.iloc[kept]
     # A random order within groups, cut at one quantile of it, keeps each group's share.
     rank = frame.assign(_u=rng.random(len(frame))).groupby(by, observed=True)["_u"].rank(pct=True)
     kept = np.sort(np.argsort(rank.to_numpy(), kind="stable")[:limit])
@@ -41,14 +39,14 @@ def thin(frame: pd.DataFrame, by: str | None = None, limit: int = MAX_POINTS) ->
 def spots(effects: pd.DataFrame) -> pd.DataFrame:
     """Of points that would cover each other, the first.
 
-    Most effects of a screen lie on top of one another near zero; drawn once they look the same,
-    and a browser draws ten times fewer. Outliers are never left out, as a random share would.
+    Most effects of a screen lie on top of one another near zero, where a browser draws ten times
+    as many points as can be seen. Outliers are never left out, as a random share would.
 
     Parameters
     ----------
     effects
         Columns ``observed``, ``predicted`` (log2 units) and ``targeted`` (bool); targeted genes
-        cover targeted genes only. Rows where either effect is missing are left out.
+        cover targeted genes only. Rows where either effect is missing or infinite are left out.
 
     Returns
     -------
@@ -56,7 +54,7 @@ def spots(effects: pd.DataFrame) -> pd.DataFrame:
         The rows kept, in their order, with ``n``: how many points lie on the spot, which is
         1 / ``SPOTS`` of the wider of the two axes high and wide.
     """
-    there = effects.dropna(subset=["observed", "predicted"])
+    there = effects[np.isfinite(effects[["observed", "predicted"]]).all(axis=1)]
     points = there[["observed", "predicted"]].to_numpy(float)
     if not len(points):
         return there.assign(n=0)
@@ -109,7 +107,9 @@ def _points(
         kind(
             x=table["observed"], y=table["predicted"], mode="markers", name=name,
             customdata=table["row"], text=table["perturbation"] + " · " + table["gene"] + more,
-            marker={"color": color, "symbol": symbol, "size": size, "opacity": 0.65},
+            # as dark as the points that it stands for would be, one over another
+            marker={"color": color, "symbol": symbol, "size": size,
+                    "opacity": 1 - (1 - _OPACITY) ** table["n"]},
             hovertemplate="observed %{x:.2f}, predicted %{y:.2f}<br>%{text}<extra></extra>",
             selected={"marker": {"opacity": 1.0}}, unselected={"marker": {"opacity": 0.4}},
         )

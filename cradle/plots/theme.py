@@ -2,7 +2,8 @@
 
 Streamlit would lay its own theme over a figure each time that it appears, by a template that
 Plotly cannot compare with the one before, and so draws everything twice. A figure that brings its
-look along, and says by a revision that its data are the same, is drawn once.
+look along, and says by a revision that it is the same, is drawn once. When the theme of the system
+changes under an open page, its figures follow at the next action.
 """
 
 import hashlib
@@ -36,7 +37,8 @@ def dress(fig: go.Figure, ink: Ink) -> go.Figure:
     Parameters
     ----------
     fig
-        Changed in place. What it says of its own type sizes and colours stays.
+        Changed in place. The size of its title and the type of its ticks, annotations and traces
+        stay as they are.
     ink
         ``LIGHT`` or ``DARK``.
     """

@@ -130,7 +130,7 @@ def scatter(view: View) -> str | None:
         alt=f"Scatter of predicted against observed effects, {view.words}; correlation {rho:.2f}.",
         select=["points"],
     )  # fmt: skip
-    st.caption(f"One point per perturbation and gene: {view.words}.{_drawn(shown, table)} "
+    st.caption(f"One point per perturbation and gene: {view.words}.{_drawn(shown)} "
                "Click a point to see its gene.")  # fmt: skip
     ahead = [BASELINES[name].label for name in BASELINES if scores.get(name, -1.0) >= rho]
     if ahead:
@@ -138,12 +138,13 @@ def scatter(view: View) -> str | None:
     return str(table["gene"].iloc[chosen[0]]) if chosen else None
 
 
-def _drawn(shown: pd.DataFrame, table: pd.DataFrame) -> str:
+def _drawn(shown: pd.DataFrame) -> str:
     """Says that points on the same spot are drawn once, where there are such."""
-    if len(shown) == len(table):
+    n = int(shown["n"].sum())
+    if len(shown) == n:
         return ""
-    return (f" Points that would cover each other are drawn once, {len(shown):,} for "
-            f"{len(table):,}; scores and table use all.")  # fmt: skip
+    return (f" Points that would cover each other are drawn once, {len(shown):,} for {n:,}, also "
+            "where you zoom in; scores and table use all.")  # fmt: skip
 
 
 def score_table(run: Run, view: View) -> None:

@@ -37,6 +37,8 @@ def config(name: str, *, zoom: bool) -> dict[str, object]:
 def plotted(make: Callable[..., go.Figure], *args: object, **kwargs: object) -> go.Figure:
     """What a plotting function draws of these arguments, drawn once; not to be changed.
 
+    It is labelled for the cells of the page, so it is no figure of others.
+
     Plotly checks every property of a figure, which takes longer than all else on a page of many.
     """
     simulated = bool(st.session_state.get("simulated"))

@@ -180,7 +180,7 @@ def test_thin_keeps_shares_and_repeats() -> None:
     assert kept["g"].value_counts().to_dict() == pytest.approx({"a": 180, "b": 20}, abs=1)
     assert kept["row"].is_monotonic_increasing
     pd.testing.assert_frame_equal(kept, thin(frame, by="g", limit=200))
-    assert thin(frame, limit=1000) is frame
+    assert thin(frame, by="g", limit=1000) is frame
 
 
 def test_cell_map_is_one_trace_with_a_legend_and_keeps_the_selection() -> None:

@@ -37,7 +37,7 @@ def test_what_is_sent_holds_no_template_and_no_encoded_array() -> None:
     assert tiles["z"] == [[1.0, 2.0]]
 
 
-def test_the_revision_follows_the_data_and_nothing_else() -> None:
+def test_the_revision_is_the_same_for_equal_figures_alone() -> None:
     revisions = {dress(_figure(), LIGHT).layout.datarevision for _ in range(3)}
     assert len(revisions) == 1
     assert dress(_figure(0.6), LIGHT).layout.datarevision not in revisions
