@@ -1,5 +1,6 @@
 """Damage to the bytes of a file, whatever it holds, and to the values of JSON."""
 
+import copy
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +36,7 @@ def other_value(
         if isinstance(place, dict) and draw.random() < loss:
             del place[key]
         else:
-            place[key] = draw.choice(values)
+            place[key] = copy.deepcopy(draw.choice(values))  # or a later change would be in it
         return
 
 
