@@ -221,10 +221,12 @@ def test_dark_theme_on_a_phone_fits_and_is_dark(visit: Open, link: str) -> None:
 #: The labels of vertical axes that were ever written: twice when Plotly draws a figure, once more
 #: when it draws it anew.
 LABELS = """
-window.labels = new Set();
+window.labels = new Map();
 new MutationObserver(changes => changes.forEach(change => change.addedNodes.forEach(node => {
-    if (node.classList && node.classList.contains('ytick')) labels.add(node);
+    if (node.classList && node.classList.contains('ytick'))
+        labels.set(node, change.target.closest('.js-plotly-plot'));
 }))).observe(document, {childList: true, subtree: true});
+window.written = () => [...labels.values()].filter(figure => figure && figure.isConnected).length;
 """
 
 
@@ -239,12 +241,12 @@ def test_figures_are_of_the_theme_and_drawn_once(visit: Open, link: str) -> None
         "[...document.querySelectorAll('.stPlotlyChart')].every(f => f.querySelector('.ytick'))"
     )
     page.wait_for_timeout(1_000)
-    papers = page.evaluate(
-        "[...document.querySelectorAll('.js-plotly-plot')].map(f => f._fullLayout.paper_bgcolor)"
-    )
-    assert set(papers) == {DARK.paper}
+    page.wait_for_function(
+        "paper => [...document.querySelectorAll('.js-plotly-plot')].every("
+        "figure => figure._fullLayout.paper_bgcolor === paper)", arg=DARK.paper,
+    )  # fmt: skip
     there = page.locator(".ytick").count()
-    assert there <= page.evaluate("labels.size") <= 2 * there
+    assert there <= page.evaluate("written()") <= 2 * there
 
 
 def _luminance(colour: str) -> float:
