@@ -59,8 +59,10 @@ def spots(effects: pd.DataFrame) -> pd.DataFrame:
     if not len(points):
         return there.assign(n=0)
     step = np.ptp(points, axis=0).max() / SPOTS or 1.0
-    spot = np.c_[np.floor(points / step), there["targeted"]]
-    _, first, n = np.unique(spot, axis=0, return_index=True, return_counts=True)
+    across, up = np.floor((points - points.min(axis=0)) / step).astype(int).T
+    # one whole number a spot: whole rows are sorted ten times as slowly
+    spot = 2 * (across * (SPOTS + 1) + up) + there["targeted"].to_numpy(int)
+    _, first, n = np.unique(spot, return_index=True, return_counts=True)
     order = np.argsort(first)
     return there.iloc[first[order]].assign(n=n[order])
 

@@ -43,10 +43,9 @@ def dress(fig: go.Figure, ink: Ink) -> go.Figure:
         ``LIGHT`` or ``DARK``.
     """
     fig.layout.template = None
-    size = fig.layout.title.font.size or 15
     fig.update_layout(
         font={"family": _FONT, "size": 12, "color": ink.text},
-        title_font={"size": size, "color": ink.strong, "weight": 700},
+        title_font={"color": ink.strong, "weight": 700},
         paper_bgcolor=ink.paper, plot_bgcolor=ink.paper, margin_pad=_PAD,
         legend={"font": {"color": ink.strong}, "bgcolor": ink.paper},
         hoverlabel={"bgcolor": ink.paper, "bordercolor": ink.text, "font": {"color": ink.strong}},

@@ -154,17 +154,6 @@ def test_what_is_measurable_on_a_panel():
     assert "mt_percent" in qc.cell_metrics(panel, doublets=False).reasons
 
 
-@pytest.mark.parametrize("criteria", [qc.CRITERIA, ("mt_percent",), ("umi_counts",)])
-def test_passing_cells_are_those_that_no_generable_criterion_fails(criteria):
-    data = screen()
-    fit = qc.fit_thresholds(data, mad=0.5, criteria=criteria, doublets=False)
-    measured = qc.generable_metrics(data)
-    measured.values.loc[measured.values.index[:5], "mt_percent"] = np.nan
-    passed = qc.passing(measured.values, fit)
-    assert passed.tolist() == (~qc.judge(measured, fit)["qc_fail"]).tolist()
-    assert passed.all() == (not fit.generable)
-
-
 def test_judging_generated_cells_by_the_modelled_genes():
     genes = GENES[5:-5]
     data = screen(split=["train"] * 40 + ["test"] * 20)

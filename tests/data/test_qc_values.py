@@ -251,3 +251,14 @@ def test_stored_thresholds_are_numbers_with_a_point_and_nothing_is_unknown(value
         qc.QCThresholds.from_json(json.dumps({**json.loads(fitted.to_json()), "more": 1}))
     assert qc.QCThresholds.from_json(fitted.to_json()) == fitted
     assert fitted.to_json().splitlines()[1].startswith('  "mad"')
+
+
+@pytest.mark.parametrize("criteria", [qc.CRITERIA, ("mt_percent",), ("umi_counts",)])
+def test_passing_cells_are_those_that_no_generable_criterion_fails(criteria):
+    data = screen()
+    fit = qc.fit_thresholds(data, mad=0.5, criteria=criteria, doublets=False)
+    measured = qc.generable_metrics(data)
+    measured.values.loc[measured.values.index[:5], "mt_percent"] = np.nan
+    passed = qc.passing(measured.values, fit)
+    assert passed.tolist() == (~qc.judge(measured, fit)["qc_fail"]).tolist()
+    assert passed.all() == (not fit.generable)
