@@ -24,7 +24,8 @@ from cradle.processes import ONE_PROCESS, Processes, accelerator
 
 #: Parameters that are a quantity of the model themselves rather than a weight of a network:
 #: log-odds, positions, log dispersions. They travel units where weights travel hundredths.
-DIRECT = ("mask_logits", "embedding_location", "mechanism.location", "log_theta", "kind_logits")
+DIRECT = ("_logits", "embedding_location", "embedding_log_scale", "rate_log_alpha",
+          "rate_log_beta", "mechanism.location", "log_theta")  # fmt: skip
 
 #: Unperturbed training cells that a model may keep at hand.
 MAX_CONTROLS = 4096
@@ -134,11 +135,10 @@ class PerturbationTraining(lightning.LightningModule):
         """Adam, with the moments of an interrupted run where there are some."""
         rate = self.config.learning_rate
         named = list(self.model.named_parameters())
-        direct = [p for name, p in named if name.endswith(DIRECT)]
-        others = [p for name, p in named if not name.endswith(DIRECT)]
-        groups: list[dict[str, Any]] = [
-            {"params": others},
-            {"params": direct, "lr": rate * self.config.direct_learning_rate_factor},
+        factors = {False: 1.0, True: self.config.direct_learning_rate_factor}
+        groups = [
+            {"params": [p for n, p in named if n.endswith(DIRECT) is direct], "lr": rate * factor}
+            for direct, factor in factors.items()
         ]
         optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
         for name, parameter in named:
