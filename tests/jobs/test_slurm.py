@@ -50,7 +50,9 @@ done
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """``sbatch`` and its kin on the path; the job runs on this machine."""
-    pytest.importorskip("submitit", reason="submitit is not installed")
+    submitit = pytest.importorskip("submitit", reason="submitit is not installed")
+    # it remembers the states of jobs by their number, and each test counts from 77 again
+    submitit.SlurmJob.watcher.clear()
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, text in {"sbatch": SBATCH, "srun": SRUN, "sacct": SACCT}.items():
