@@ -2,10 +2,11 @@
 
     python -m benchmarks.load --sessions 1,10,50 --out assets/benchmarks/robustness
 
-Starts the app on a free port and speaks Streamlit's own protocol: each session opens the page,
-then asks for reruns one after the other, without a pause. The first visitor of the server, who
-waits for imports, is not counted. ``seconds`` is the time from asking to the end of the
-script, as a visitor waits for it. Afterwards one session reruns the page ``--reruns`` times while
+Starts the app on a free port and speaks Streamlit's own protocol: all sessions open a page, then
+ask for reruns one after the other, without a pause, and go on to the next page together. The first
+visitor of the server, who waits for imports, is not counted. ``seconds`` is the time from asking to
+the end of the script, as a visitor waits for it; ``resident_mb`` is the server's memory while all
+sessions are on that page. Afterwards one session reruns the first page ``--reruns`` times while
 the server's memory is read; ``growth_mb`` is the change over the second half.
 """
 
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,11 @@ from cradle.files import write_frame
 #: A server imports what later pages need while its first visitor reads.
 SETTLE_SECONDS = 20
 ROOT = Path(__file__).resolve().parent.parent
+#: Overview has no name of its own in the address.
+ALL_PAGES = [
+    "",
+    *sorted(path.stem for path in (ROOT / "pages").glob("*.py") if path.stem != "overview"),
+]
 
 
 class Session:
@@ -72,19 +80,56 @@ class Session:
                 return time.monotonic() - started
 
 
-async def visitors(port: int, page: str, n: int, reruns: int) -> tuple[list[float], int, float]:
-    """Seconds of every rerun of ``n`` sessions at once, errors shown, and seconds in all."""
+@dataclass(frozen=True)
+class Visit:
+    """What ``sessions`` on one page at once met."""
+
+    page: str
+    sessions: int
+    seconds: list[float]  # of every rerun
+    took: float
+    errors: int
+    resident_mb: float
+
+    def row(self) -> dict[str, object]:
+        """Of the table."""
+        median, p95 = np.percentile(self.seconds, [50, 95])
+        return {
+            "page": self.page,
+            "sessions": self.sessions,
+            "reruns": len(self.seconds),
+            "reruns_per_second": round(len(self.seconds) / self.took, 2),
+            "median_s": round(float(median), 3),
+            "p95_s": round(float(p95), 3),
+            "errors": self.errors,
+            "resident_mb": round(self.resident_mb, 1),
+            "load_average": os.getloadavg()[0],
+        }
+
+
+async def visitors(
+    port: int, pages: Sequence[str], n: int, reruns: int, process: int
+) -> list[Visit]:
+    """``n`` sessions at once, which stay open, on one page after the other."""
+    found = []
     async with contextlib.AsyncExitStack() as stack:
-        sessions = [await stack.enter_async_context(Session(port, page)) for _ in range(n)]
-        await asyncio.gather(*(session.rerun() for session in sessions))  # first paint
-        started = time.monotonic()
+        sessions = [await stack.enter_async_context(Session(port, pages[0])) for _ in range(n)]
+        for page in pages:
+            errors = sum(session.errors for session in sessions)
+            for session in sessions:
+                session.page = page
+            await asyncio.gather(*(session.rerun() for session in sessions))  # first paint
+            started = time.monotonic()
 
-        async def visit(session: Session) -> list[float]:
-            return [await session.rerun() for _ in range(reruns)]
+            async def visit(session: Session) -> list[float]:
+                return [await session.rerun() for _ in range(reruns)]
 
-        seconds = await asyncio.gather(*(visit(session) for session in sessions))
-        took = time.monotonic() - started
-        return [s for one in seconds for s in one], sum(s.errors for s in sessions), took
+            seconds = await asyncio.gather(*(visit(session) for session in sessions))
+            took = time.monotonic() - started
+            errors = sum(session.errors for session in sessions) - errors
+            flat = [s for one in seconds for s in one]
+            found.append(Visit(page, n, flat, took, errors, resident_mb(process)))
+    return found
 
 
 async def memory(port: int, page: str, reruns: int, process: int) -> list[float]:
@@ -132,24 +177,19 @@ def main() -> int:
     parser.add_argument("--sessions", default="1,10,50")
     parser.add_argument("--per-session", type=int, default=5, help="reruns of each session")
     parser.add_argument("--reruns", type=int, default=500, help="for the memory")
-    parser.add_argument("--page", default="quality_control")
+    parser.add_argument("--pages", default="quality_control", help="names, or all")
     parser.add_argument("--out", type=Path, help="folder for load.csv and memory.csv")
     arguments = parser.parse_args()
+    pages = ALL_PAGES if arguments.pages == "all" else arguments.pages.split(",")
     rows = []
     with app() as (port, process):
-        asyncio.run(visitors(port, arguments.page, 1, 2))
+        asyncio.run(visitors(port, pages, 1, 2, process))
         time.sleep(SETTLE_SECONDS)
         for n in map(int, arguments.sessions.split(",")):
-            seconds, errors, took = asyncio.run(
-                visitors(port, arguments.page, n, arguments.per_session)
-            )
-            median, p95 = np.percentile(seconds, [50, 95])
-            rows.append({"page": arguments.page, "sessions": n, "reruns": len(seconds),
-                         "reruns_per_second": round(len(seconds) / took, 2),
-                         "median_s": round(float(median), 3), "p95_s": round(float(p95), 3),
-                         "errors": errors, "load_average": os.getloadavg()[0]})  # fmt: skip
-            print(rows[-1], flush=True)
-        seen = asyncio.run(memory(port, arguments.page, arguments.reruns, process))
+            for visit in asyncio.run(visitors(port, pages, n, arguments.per_session, process)):
+                rows.append(visit.row())
+                print(rows[-1], flush=True)
+        seen = asyncio.run(memory(port, pages[0], arguments.reruns, process))
     growth = seen[-1] - seen[len(seen) // 2 - 1]
     print("memory, MB:", [round(mb) for mb in seen], f"growth_mb {growth:.1f}")
     if arguments.out:
