@@ -5,6 +5,9 @@ counterfactual term on, gradient clipping and optimizer included; the minibatche
 The numerator of ``matmul_fraction`` is fixed, 6·512·(matrix weights of encoder and decoder): a
 factor 2 for multiply and add, times 3 for one forward and two backward products. Work that is
 saved raises the fraction, work beyond that lowers it. ``--genes`` takes another number of genes.
+
+In the same run: the step of the published code (five particles, both decoders drawn from), and the
+step in mixed precision (bfloat16), each over the step. A GPU is used where there is one.
 """
 
 import statistics
@@ -14,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 import torch
+from lightning_fabric.utilities import move_data_to_device
 
 from benchmarks.screens import gamma_poisson, mean_counts
 from cradle.batches import CellBatch
@@ -26,6 +30,7 @@ N_CELLS, N_GENES, N_BATCHES = 512, 2000, 8
 N_PERTURBATIONS, FAIL_RATE = 100, 0.2
 LIBRARY_SIZE = 10_000
 MATRIX = 2048
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WARM_UP, ROUNDS = 10, 40
 
 
@@ -33,8 +38,16 @@ def measure(genes: int = N_GENES) -> dict[str, dict[str, float]]:
     """Time steps and matrix products in turn; returns ``figures`` and ``ratios``."""
     torch.manual_seed(0)
     data = screen(genes)
-    module = trained_module(data)
-    seconds = _alternate(one_step(module, _batches(data)), _product())
+    module, published = trained_module(data), trained_module(data, "cradle_vae_reference")
+    batches = _batches(data)
+    seconds = _alternate(
+        {
+            "step": one_step(module, batches),
+            "product": _product(),
+            "mixed": _in_mixed_precision(one_step(trained_module(data), batches)),
+            "published": one_step(published, batches),
+        }
+    )
     weights = matrix_weights(module)
     step_rate = 6 * N_CELLS * weights / seconds["step"]
     product_rate = 2 * MATRIX**3 / seconds["product"]
@@ -45,8 +58,13 @@ def measure(genes: int = N_GENES) -> dict[str, dict[str, float]]:
             "matmul_gflops": product_rate / 1e9,
             "matrix_weights": float(weights),
             "threads": float(torch.get_num_threads()),
+            "gpu": float(DEVICE == "cuda"),
         },
-        "ratios": {"matmul_fraction": step_rate / product_rate},
+        "ratios": {
+            "matmul_fraction": step_rate / product_rate,
+            "published_step": seconds["published"] / seconds["step"],
+            "mixed_precision_step": seconds["mixed"] / seconds["step"],
+        },
     }
 
 
@@ -74,15 +92,16 @@ def screen(n_genes: int = N_GENES) -> CellDataModule:
     )
 
 
-def trained_module(data: CellDataModule) -> PerturbationTraining:
-    """The default model and what trains it."""
+def trained_module(data: CellDataModule, model: str = "cradle_vae") -> PerturbationTraining:
+    """The model at its defaults, and what trains it."""
     cells = data.train_set.cells
-    spec = model_spec("cradle_vae")
+    spec = model_spec(model)
     config = spec.config()
-    assert (config.n_latent, config.n_hidden, config.n_particles) == (200, 400, 1)
+    assert (config.n_latent, config.n_hidden) == (200, 400)
     assert config.counterfactual_weight > 0
     assert spec.network is not None
-    return PerturbationTraining(spec.network(cells.shape(), config), config, len(cells))
+    network = spec.network(cells.shape(), config)
+    return PerturbationTraining(network, config, len(cells)).to(DEVICE)
 
 
 def matrix_weights(module: PerturbationTraining) -> int:
@@ -93,7 +112,9 @@ def matrix_weights(module: PerturbationTraining) -> int:
 
 def _batches(data: CellDataModule) -> list[CellBatch]:
     data.start_epoch(0)
-    return [data.train_set[index] for index in data.sampler]
+    return [
+        move_data_to_device(data.train_set[index], torch.device(DEVICE)) for index in data.sampler
+    ]
 
 
 def one_step(module: PerturbationTraining, batches: list[CellBatch]) -> Callable[[int], None]:
@@ -109,9 +130,17 @@ def one_step(module: PerturbationTraining, batches: list[CellBatch]) -> Callable
     return step
 
 
+def _in_mixed_precision(step: Callable[[int], None]) -> Callable[[int], None]:
+    def mixed(i: int) -> None:
+        with torch.autocast(DEVICE, torch.bfloat16):
+            step(i)
+
+    return mixed
+
+
 def _product() -> Callable[[int], None]:
-    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
-    result = torch.empty(MATRIX, MATRIX)
+    a, b = torch.randn(2, MATRIX, MATRIX, device=DEVICE)
+    result = torch.empty(MATRIX, MATRIX, device=DEVICE)
 
     def product(_: int) -> None:
         torch.mm(a, b, out=result)
@@ -119,13 +148,15 @@ def _product() -> Callable[[int], None]:
     return product
 
 
-def _alternate(step: Callable[[int], None], product: Callable[[int], None]) -> dict[str, float]:
-    """Median seconds of each, taken in turn so that both see the same machine."""
-    times: dict[str, list[float]] = {"step": [], "product": []}
+def _alternate(actions: dict[str, Callable[[int], None]]) -> dict[str, float]:
+    """Median seconds of each, taken in turn so that all see the same machine."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
     for i in range(WARM_UP + ROUNDS):
-        for name, action in (("step", step), ("product", product)):
+        for name, action in actions.items():
             started = time.perf_counter()
             action(i)
+            if DEVICE == "cuda":
+                torch.cuda.synchronize()
             if i >= WARM_UP:
                 times[name].append(time.perf_counter() - started)
     return {name: statistics.median(values) for name, values in times.items()}

@@ -67,7 +67,9 @@ def evidence_lower_bound(
     latents = {**shared, **of_cells}
     posterior = model.cell_posterior(lifted, batch.conditions, latents)
     likelihood = model.likelihood(posterior.rsample(), batch.conditions, latents)
-    log_prob = likelihood.log_prob(batch.counts)
+    # in mixed precision too: a sum over genes needs all its digits
+    with torch.autocast(batch.counts.device.type, enabled=False):
+        log_prob = likelihood.log_prob(batch.counts)
     if cell_weights is not None:
         log_prob = log_prob * cell_weights
     kl = {**model.cell_kl(posterior, batch.conditions, latents), **cells_kl, **global_kl}

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from cradle.errors import InputError
 
@@ -48,6 +49,11 @@ class Processes:
         """
         ranks = ("SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
         return not self.several or not any(int(os.environ.get(name, 0)) for name in ranks)
+
+    def of_trainer(self) -> dict[str, Any]:
+        """The same as arguments of Lightning's Trainer."""
+        strategy = self.strategy if self.several else "auto"
+        return {"devices": self.devices, "num_nodes": self.num_nodes, "strategy": strategy}
 
 
 ONE_PROCESS = Processes()

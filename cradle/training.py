@@ -140,7 +140,8 @@ class PerturbationTraining(lightning.LightningModule):
             {"params": [p for n, p in named if n.endswith(DIRECT) is direct], "lr": rate * factor}
             for direct, factor in factors.items()
         ]
-        optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
+        # Lightning clips no gradients of a fused optimizer in mixed precision
+        optimizer = torch.optim.Adam(groups, lr=rate, fused=self.config.precision == "32-true")
         for name, parameter in named:
             state = {
                 key: self.optimizer_state[f"{name}/{key}"].to(parameter.device)
@@ -271,9 +272,8 @@ def train(
         module.model.meet_controls(controls)
     trainer = lightning.Trainer(
         accelerator=accelerator(),
-        devices=processes.devices,
-        num_nodes=processes.num_nodes,
-        strategy=processes.strategy if processes.several else "auto",
+        **processes.of_trainer(),
+        precision=module.config.precision,
         use_distributed_sampler=False,  # the sampler divides its batches itself
         max_epochs=-1,
         min_epochs=1,

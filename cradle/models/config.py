@@ -72,6 +72,7 @@ class VAEConfig:
     gradient_clip: float = 100.0
     direct_learning_rate_factor: float = 10.0
     weight_average: float = 0.99
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     n_particles: int = 1
     reconstruction_by_fail_rate: bool = False
     # generation

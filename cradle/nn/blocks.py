@@ -140,7 +140,8 @@ class ResidualMLP(nn.Module):
         hidden = functional.leaky_relu(self.input(others, lifted) if others else lifted)
         for layer in self.residual:
             hidden = hidden + functional.leaky_relu(layer(hidden))
-        output: Tensor = self.output(hidden)
+        # in mixed precision too, distributions and their divergences have that of the weights
+        output: Tensor = self.output(hidden).to(self.output.weight.dtype)
         return output
 
 
