@@ -212,6 +212,45 @@ def test_effects_of_one_perturbation_and_one_gene(demo: Path, open_page: Open) -
         calm(app)
 
 
+def test_effects_of_one_perturbation_say_what_stands_behind_it_and_name_small_groups(
+    demo: Path, open_page: Open
+) -> None:
+    from cradle.runs import Run
+
+    run = Run.load(demo / "runs" / "demo")
+    pair = run.held_out[0]
+    few = run.metrics["record"]["small_groups"]["val"]
+    app = calm(open_page("treatment_effects", split="val"))
+    (said,) = [text.value for text in app.markdown if "Fewer than 30 observed cells" in text.value]
+    assert f"{min(few, key=few.get)} ({min(few.values())})" in said, "the smallest come first"
+    (everyone,) = [text.value for text in app.markdown if text.value.count("(") == len(few)]
+    assert all(f"{name} ({n})" in everyone for name, n in few.items())
+    app.selectbox(key="split").set_value("test").run()
+    assert not any("Training cells that carry each gene" in text.value for text in app.caption)
+    app.selectbox(key="perturbation").set_value(pair).run()
+    assert "held-out combination" in " ".join(text.value for text in calm(app).markdown)
+    gene = pair.split("+")[0]
+    table = run.perturbations
+    n = table.loc[table["perturbation"].str.split("+").map(lambda g: gene in g), "n_train"].sum()
+    assert any(f"Training cells that carry each gene: {gene} {n:,}" in text.value
+               for text in app.caption)  # fmt: skip
+
+
+def test_few_cells_of_a_measured_pair_are_said_though_its_genes_have_many(
+    demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cradle.runs import Run
+
+    run = Run.load(demo / "runs" / "demo")
+    table = run.perturbations.copy()
+    pair = next(p for p in table.loc[table["n_train"] > 0, "perturbation"] if "+" in p)
+    table["n_train"] = np.where(table["n_train"] > 0, 400, 0)
+    table.loc[table["perturbation"] == pair, "n_train"] = 5
+    monkeypatch.setattr(Run, "perturbations", property(lambda run: table))
+    app = open_page("generate", genes=pair.split("+"), n_cells="30", generated="yes")
+    assert any(f"exactly {pair} (5)" in box.value for box in calm(app).warning)
+
+
 @pytest.mark.parametrize(("key", "value"), [("side", "passing"), ("reference", "perturbed")])
 def test_effects_in_other_terms(demo: Path, open_page: Open, key: str, value: str) -> None:
     app = open_page("treatment_effects")
