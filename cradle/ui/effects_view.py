@@ -210,8 +210,8 @@ def _few_cells(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f":orange-background[:material/warning: Fewer than {MIN_CELLS} observed cells] behind "
-            f"{', '.join(named[:N_NAMED])}{more}: their observed effects are noisy, and any model "
-            "scores lower on them.", width="content",
+            f"{', '.join(named[:N_NAMED])}{more}: effects observed in so few are noisy, which "
+            "lowers the scores of any model.", width="content",
         )  # fmt: skip
         if more:
             with st.popover(f"All {len(named)}"):

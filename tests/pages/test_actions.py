@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from cradle.data import qc
 from cradle.data.sources import load
-from cradle.ui import quality
+from cradle.ui import generation, quality
 from tests.pages.calm import Open, calm
 
 
@@ -154,6 +154,24 @@ def test_pass_rates_that_hardly_any_training_cell_would_fail_are_warned_of(
     app = calm(open_page("generate", **link, mad="custom", k="20"))
     (said,) = [box.value for box in app.warning if "hardly tell good cells from bad" in box.value]
     assert "% of the training cells fail" in said
+
+
+def test_what_was_computed_of_generated_cells_is_kept_until_the_threshold_changes(
+    demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for name in ("verdicts", "twin_genes"):
+        of_cells = getattr(generation, name)
+        monkeypatch.setattr(generation, name, lambda *args, n=name, f=of_cells: (
+            calls.append(n), f(*args))[1])  # fmt: skip
+    app = calm(open_page("generate", n_cells="30", artifact="twins", generated="yes"))
+    before = _metric(app, "Pass QC: artifact on")
+    assert sorted(calls) == ["twin_genes", "verdicts"]
+    calm(app.run())
+    assert len(calls) == 2
+    app.sidebar.segmented_control(key="mad").set_value("5").run()
+    assert sorted(calls) == ["twin_genes", "verdicts", "verdicts"]
+    assert _metric(calm(app), "Pass QC: artifact on") != before
 
 
 def test_up_to_four_combinations_stand_side_by_side(demo: Path, open_page: Open) -> None:
