@@ -104,7 +104,7 @@ def limits(run: Run) -> list[str]:
         found.append("It knows no artifact: flawed and clean cells are one to it.")
     elif run.spec.artifact and not run.library_sizes["artifact"].any():
         found.append("No flawed cell was in training, so its artifact switch means nothing.")
-    found += _against_the_rule(run.metrics or {})
+    found += _against_the_rule(run.metrics or {}, bool(run.held_out))
     if not run.held_out:
         found.append("Nothing was held out, so no score tells how it does on unseen combinations.")
     if run.provenance.get("data", {}).get("simulated"):
@@ -117,14 +117,16 @@ def limits(run: Run) -> list[str]:
     return found
 
 
-def _against_the_rule(metrics: Mapping[str, Any]) -> list[str]:
-    """Whether it is ahead of adding up single effects, on the cells that it never saw."""
+def _against_the_rule(metrics: Mapping[str, Any], held_out: bool) -> list[str]:
+    """Whether it is ahead of adding up single effects, on the cells that it never saw; of
+    combinations where some were held out."""
     rule = ((metrics.get("floor") or {}).get("additive") or {}).get("test") or {}
     mine, theirs = ((s or {}).get("ate_rho") for s in (metrics.get("test"), rule))
     if mine is None or theirs is None:
         return []
     words = "ahead of" if mine > theirs else "not ahead of"
+    where = "held-out combinations" if held_out else "cells kept apart"
     return [
-        f"On held-out combinations it is {words} adding up the single effects "
+        f"On {where} it is {words} adding up the single effects "
         f"(ATE-ρ {mine:.2f} against {theirs:.2f})."
     ]

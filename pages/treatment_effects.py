@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import effects_beside, effects_view, evidence
+from cradle.ui import effects_beside, effects_view, evidence, picker
 from cradle.ui.frame import show
 from cradle.ui.quality_view import threshold_note
 from cradle.ui.sidebar import Choices
@@ -13,6 +13,8 @@ def body(choices: Choices) -> None:
     run = needs_run(choices)
     threshold_note(choices, "Effects and scores here are of the run as it was trained.")
     view = effects_view.ask(run)
+    if view.terms.perturbation is not None:
+        picker.support(run, view.terms.perturbation)
     left, right = st.columns([4, 3], gap="large")
     with left:
         clicked = effects_view.scatter(view)

@@ -160,7 +160,8 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
 
     run, adata = _opened(arguments)
     report = evaluate_run(run, adata, side=arguments.side)
-    lines = [_scores(report), *_not_applicable(report), *_pass_rates(report), *_truth(report)]
+    lines = [_scores(report), *report["record"]["warnings"], *_not_applicable(report),
+             *_pass_rates(report), *_truth(report)]  # fmt: skip
     return Answer(report, "\n".join(lines))
 
 

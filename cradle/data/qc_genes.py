@@ -56,8 +56,8 @@ def gene_classes(
     Returns
     -------
     dict
-        Criterion to boolean mask, (n_genes,). Letter case is ignored for the prefixes ``MT-``,
-        ``RPS`` and ``RPL``, so that mouse symbols are found.
+        Criterion to boolean mask, (n_genes,). Letter case is ignored, so that symbols in small
+        letters are found; the published expression alone heeds it.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def gene_classes(
     names = [str(name) for name in var_names]
     upper = [name.upper() for name in names]
     if hb_genes == "listed":
-        hemoglobin = [name in HB_GENES for name in names]
+        hemoglobin = [name in HB_GENES for name in upper]
     else:
         hemoglobin = [bool(_HB_REFERENCE.match(name)) for name in names]
     return {

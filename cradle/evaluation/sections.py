@@ -172,7 +172,7 @@ def record(scoring: Scoring) -> JSON:
         split: [p for p in scoring.scored(split) if p not in set(scoring.answered(split))]
         for split in present
     }
-    small = {split: _small_groups(scoring, split) for split in present}
+    small = {split: small_groups(scoring, split) for split in present}
     control = {
         split: list(control_splits(scoring.moments, split, scoring.side)) for split in present
     }
@@ -231,7 +231,8 @@ def _replicate(scoring: Scoring, split: str) -> JSON | None:
     return None if found is None else score(found[1], found[0])
 
 
-def _small_groups(scoring: Scoring, split: str) -> dict[str, int]:
+def small_groups(scoring: Scoring, split: str) -> dict[str, int]:
+    """Cells of the scored perturbations, and of their control, that have fewer than 30."""
     splits = SCORED_SPLITS if split == "all" else (split,)
     pooled = scoring.moments.pool(splits, passing_only=scoring.side == "passing")
     control = int(pooled_control(scoring.moments, split, scoring.side).n[0])

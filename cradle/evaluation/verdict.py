@@ -54,10 +54,10 @@ def verdict(
 
     Returns
     -------
-    The models among themselves; the best of them and CRADLE-VAE against the additive baseline and
-    a simple rule that is better still. Of a pass rate, the model nearest to clean cells. Empty
-    where the metric has no better end or no model has a value; no order where the models share
-    no seed.
+    The models among themselves, CRADLE-VAE beside each; the best of them and CRADLE-VAE against
+    the additive baseline and a simple rule that is better still. Of a pass rate, the model nearest
+    to clean cells. Empty where the metric has no better end or no model has a value; no order where
+    the models share no seed.
     """
     about = describe(metric)
     ranked = summary[summary["mean"].notna()]
@@ -83,7 +83,7 @@ def verdict(
     if len(models) > 1:
         second = models.iloc[1]
         said.append(_against_next(best, second, gap(best, second, seeds, sign), name, unit))
-        said.append(_own(models, name, unit))
+        said.append(_own(models, seeds, sign, name, unit))
     for rule in _rules_to_name(best, rules, seeds, sign):
         words = _against_rule(best, rule, gap(best, rule, seeds, sign), name, unit)
         if not own.empty and own.index[0] != best.name:
@@ -125,15 +125,32 @@ def _against_next(best: pd.Series, second: pd.Series, found: Gap, name: Name, un
                     ": the difference is **within** its spread, so neither is ahead.")  # fmt: skip
 
 
-def _own(models: pd.DataFrame, name: Name, unit: str) -> str:
-    """Where CRADLE-VAE stands, if it is neither the best model nor the next."""
-    place = models["model"].tolist().index(OWN) if OWN in set(models["model"]) else 0
-    if place < 2:
+def _own(models: pd.DataFrame, seeds: pd.DataFrame, sign: int, name: Name, unit: str) -> str:
+    """Where CRADLE-VAE stands among more than two models: its place, and beside each of them."""
+    if OWN not in set(models["model"]) or len(models) < 3:
         return ""
+    place = models["model"].tolist().index(OWN)
     row = models.iloc[place]
-    behind = _number(abs(row["mean"] - models.iloc[0]["mean"]))
-    return (f"{name(row)} is number {place + 1} of {len(models)}: {_value(row, unit)}, "
-            f"{behind} behind the best.")  # fmt: skip
+    words = "" if place < 2 else (
+        f"{name(row)} is number {place + 1} of {len(models)}: {_value(row, unit)}, "
+        f"{_size(gap(models.iloc[0], row, seeds, sign))} behind the best. ")  # fmt: skip
+    others = models.drop(models.index[place])
+    return (words + _beside_each(others, row, seeds, sign, name, unit)).strip()
+
+
+def _beside_each(
+    others: pd.DataFrame, own: pd.Series, seeds: pd.DataFrame, sign: int, name: Name, unit: str
+) -> str:
+    """Which models it is ahead of, level with and behind; empty without two seeds in common."""
+    found = [(name(row), gap(own, row, seeds, sign)) for _, row in others.iterrows()]
+    if not all(each.n for _, each in found):
+        return ""
+    sides = {"ahead of": 1, "level with": 0, "behind": -1}
+    # names have commas in them
+    parts = [f"**{words}** {' · '.join(who)}" for words, side in sides.items()
+             if (who := [other for other, each in found if each.sign == side])]  # fmt: skip
+    short = unit.rsplit(maxsplit=1)[-1]
+    return f"Compared {short} by {short}, {name(own)} is {'; '.join(parts)}."
 
 
 def _rules_to_name(

@@ -24,8 +24,10 @@ _MOST = {
 class VAEConfig:
     """Settings of a model and its training, saved with the run.
 
-    The defaults are those of the paper (Baek 2025); :func:`defaults_for` replaces the ones
-    that have to follow the size of the data.
+    Sizes and numbers of layers, ``mask_prior``, ``effect_scale``, ``learning_rate``,
+    ``gradient_clip`` and ``batch_size`` are those of the paper (Baek 2025), the other defaults this
+    project's (``assets/departures.csv``). :func:`defaults_for` replaces those that have to follow
+    the size of the data.
     """
 
     # architecture

@@ -20,12 +20,12 @@ from cradle.evaluation.benchmark_tables import (
 )
 from cradle.ui.errors import problem
 from cradle.ui.figures import slug
-from cradle.ui.labels import GLOSSARY, safe_label
+from cradle.ui.labels import GLOSSARY, safe_label, split_name
 from cradle.ui.navigation import ROOT
 from cradle.ui.sidebar import Choices
 
 SHIPPED = ROOT / "assets" / "benchmarks"
-SPLITS = {"test": "test (held out)", "val": "val", "train": "train", "all": "all cells"}
+SPLITS = ("test", "val", "train", "all")
 TRAINED = {"all": "all cells", "passing": "QC-passing cells only"}
 _ZERO_SHOT = "trained on control and single perturbations alone; all pairs are held out"
 #: What the shipped benchmarks ask; others have their name alone.
@@ -72,7 +72,7 @@ class View(NamedTuple):
     @property
     def words(self) -> str:
         """What every number of the page is of."""
-        return (f"dataset {safe_label(self.dataset)}, split {SPLITS.get(self.split, self.split)}, "
+        return (f"dataset {safe_label(self.dataset)}, split {split_name(self.split)}, "
                 f"trained and evaluated at k = {self.mad:g} MAD")  # fmt: skip
 
     @property
@@ -124,7 +124,7 @@ def ask(choices: Choices) -> View:
         splits,
         key="bench_split",
         bind="query-params",
-        format_func=lambda s: SPLITS.get(s, s),
+        format_func=split_name,
         help=GLOSSARY["split"],
     )
     trained = [t for t in TRAINED if t in set(table["train_cells"])]

@@ -12,7 +12,13 @@ import streamlit as st
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects, FloatArray
 from cradle.evaluation.metrics import EFFECT_METRICS
-from cradle.evaluation.moments import Side, observed_effects
+from cradle.evaluation.moments import (
+    SCORED_SPLITS,
+    Moments,
+    Side,
+    observed_effects,
+    pooled_control,
+)
 from cradle.evaluation.scores import ceiling, score, targeted
 from cradle.evaluation.sections import (
     OBSERVED_HALF,
@@ -21,6 +27,7 @@ from cradle.evaluation.sections import (
     Scoring,
     halves_have_control,
     replicate,
+    small_groups,
 )
 from cradle.ui import store
 
@@ -41,7 +48,7 @@ class Terms(NamedTuple):
         Observed cells that count: all of them or the QC-passing ones.
     reference
         What an effect is measured against: control cells, or the mean of all perturbed
-        training cells, whose effect is subtracted from every side alike.
+        training cells.
     perturbation
         Only this one; None pools all.
     disjoint
@@ -95,9 +102,16 @@ def compared(terms: Terms) -> Compared:
     found |= {name: rule.treatment_effects(rows) for name, rule in rules.items()}
     if terms.reference == "perturbed":
         shift = observed_effects(base.moments, "train", terms.side).mean.mean(axis=0)
-        observed = _shifted(observed, shift)
+        observed = against_perturbed(base.moments, terms.split, terms.side, observed)
         found = {name: _shifted(effects, shift) for name, effects in found.items()}
     return Compared(observed, found)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def few_cells(run_path: str, split: str, side: Side) -> dict[str, int]:
+    """Observed cells of the groups behind the scores that have too few, smallest first."""
+    found = small_groups(scoring(run_path, side), split)
+    return dict(sorted(found.items(), key=lambda group: group[1]))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -209,6 +223,22 @@ def agreement(terms: Terms) -> pd.DataFrame:
 def strongest(table: pd.DataFrame, by: str, limit: int = 20) -> pd.DataFrame:
     """The rows with the largest absolute effect, strongest first."""
     return table.loc[table[by].abs().sort_values(ascending=False, kind="stable").index[:limit]]
+
+
+def against_perturbed(moments: Moments, split: str, side: Side, observed: Effects) -> Effects:
+    """Observed effects against the mean of the training perturbations, each once.
+
+    Control cells cancel, and with them their noise: the standard error is that of the
+    perturbation's own cells. The reference, a mean over many perturbations, counts as exact.
+    """
+    passing = side == "passing"
+    splits = SCORED_SPLITS if split == "all" else (split,)
+    own = moments.pool(splits, passing_only=passing, labels=observed.perturbations)
+    rows = [own.labels.index(label) for label in observed.perturbations]
+    train = observed_effects(moments, "train", side).mean.mean(axis=0)
+    train += pooled_control(moments, "train", side).mean[0]
+    se = np.sqrt(own.var[rows] / own.n[rows, None])
+    return replace(observed, mean=own.mean[rows] - train, se=se)
 
 
 def _shifted(effects: Effects, shift: FloatArray) -> Effects:

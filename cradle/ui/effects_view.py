@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pandas as pd
 import streamlit as st
 
+from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
-from cradle.evaluation.moments import Side
+from cradle.evaluation.moments import MIN_CELLS, Side
 from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
 from cradle.plots.scatter import effect_scatter, spots
@@ -16,22 +17,26 @@ from cradle.ui import comparison
 from cradle.ui.evidence import interval_words
 from cradle.ui.figures import figure_with_table, plotted, slug
 from cradle.ui.gene_view import gene_violins
-from cradle.ui.labels import GLOSSARY, safe_label, safe_labels
+from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, split_name
 from cradle.ui.sidebar import Choices
+from cradle.ui.summaries import unseen
 
 if TYPE_CHECKING:
     from cradle.runs import Run
 
 ALL = "all perturbations"
-SPLITS = {"test": "test (held out)", "val": "val", "train": "train", "all": "all cells"}
+N_NAMED = 5
+_WINNING = ("ate_rho", "ate_r2")  # scores by which a rule can be ahead
 
 
 class View(NamedTuple):
-    """What the page shows: effects, a rule beside the model, and whether targets count."""
+    """What the page shows: effects, a rule beside the model, whether targets count, and whether
+    the model never saw the perturbations of the test split."""
 
     terms: comparison.Terms
     baseline: str | None
     targets: bool
+    unseen: bool
 
     @property
     def slug(self) -> str:
@@ -41,7 +46,7 @@ class View(NamedTuple):
     @property
     def split(self) -> str:
         """Name of the split in a sentence."""
-        return f"split {SPLITS[self.terms.split]}"
+        return f"split {split_name(self.terms.split, self.unseen)}"
 
     @property
     def words(self) -> str:
@@ -57,9 +62,11 @@ class View(NamedTuple):
 def ask(run: Run) -> View:
     """The choices of the page."""
     first, second, third = st.columns(3)
+    new = unseen(run.perturbations)
     split = first.selectbox(
         "Split", comparison.splits(str(run.path)), key="split", bind="query-params",
-        format_func=SPLITS.__getitem__, help=f"{GLOSSARY['split']} {GLOSSARY['held_out']}",
+        format_func=lambda name: split_name(name, new),
+        help=GLOSSARY["split"] + f" Held out: {GLOSSARY['held_out']}" * new,
     )  # fmt: skip
     labels = comparison.compared(comparison.Terms(str(run.path), split)).observed.perturbations
     perturbation = second.selectbox(
@@ -104,7 +111,7 @@ def ask(run: Run) -> View:
         cast("comparison.Reference", reference), None if perturbation == ALL else perturbation,
         bool(disjoint) and halved and reference == "control",
     )  # fmt: skip
-    return View(terms, None if baseline == "none" else baseline, targets)
+    return View(terms, None if baseline == "none" else baseline, targets, new)
 
 
 def scatter(view: View) -> str | None:
@@ -114,8 +121,8 @@ def scatter(view: View) -> str | None:
     others = None if view.baseline is None else spots(comparison.points(view.terms, view.baseline))
     rows = comparison.score_rows(view.terms, view.targets).set_index("who")
     n = rows["perturbations"]
-    scores = rows["ate_rho"][n == n[comparison.MODEL]]  # rules on fewer do not compare
-    rho = scores[comparison.MODEL]
+    rows = rows[n == n[comparison.MODEL]]  # rules on fewer do not compare
+    rho = rows.loc[comparison.MODEL, "ate_rho"]
     safe = {name: safe_labels(shown[name]) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
         plotted(
@@ -132,10 +139,26 @@ def scatter(view: View) -> str | None:
     )  # fmt: skip
     st.caption(f"One point per perturbation and gene: {view.words}.{_drawn(shown)} "
                "Click a point to see its gene.")  # fmt: skip
-    ahead = [BASELINES[name].label for name in BASELINES if scores.get(name, -1.0) >= rho]
-    if ahead:
-        st.caption(f":material/info: Here the model is **not ahead** of: {', '.join(ahead)}.")
+    if ahead := not_behind(rows):
+        st.caption(f":material/info: Here the model is **not ahead** of: {ahead}.")
     return str(table["gene"].iloc[chosen[0]]) if chosen else None
+
+
+def not_behind(rows: pd.DataFrame) -> str:
+    """Rules that do at least as well as the model by either score, with the scores in which.
+
+    Parameters
+    ----------
+    rows
+        Scores of the model and of rules, by name.
+    """
+    at_least = rows[list(_WINNING)].ge(rows.loc[comparison.MODEL, list(_WINNING)])
+    named = []
+    for name in at_least.index.intersection(list(BASELINES), sort=False):
+        scores = [METRICS[score].label for score in _WINNING if at_least.loc[name, score]]
+        if scores:
+            named.append(f"{BASELINES[name].label} ({' and '.join(scores)})")
+    return ", ".join(named)
 
 
 def _drawn(shown: pd.DataFrame) -> str:
@@ -171,6 +194,28 @@ def score_table(run: Run, view: View) -> None:
         f"Floor: {GLOSSARY['floor']} Ceiling: {GLOSSARY['ceiling']} "
         f"Replicate: {GLOSSARY['replicate']} A dash: not applicable."
     )
+    _few_cells(view)
+
+
+def _few_cells(view: View) -> None:
+    """Which of the groups behind the scores have too few cells to trust."""
+    terms = view.terms
+    groups = comparison.few_cells(terms.run_path, terms.split, terms.side)
+    if terms.perturbation is not None:
+        groups = {name: n for name, n in groups.items() if name in (terms.perturbation, CONTROL)}
+    if not groups:
+        return
+    named = [f"{safe_label(name)} ({n})" for name, n in groups.items()]
+    more = f" and {len(named) - N_NAMED} more" * (len(named) > N_NAMED)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":orange-background[:material/warning: Fewer than {MIN_CELLS} observed cells] behind "
+            f"{', '.join(named[:N_NAMED])}{more}: effects observed in so few are noisy, which "
+            "lowers the scores of any model.", width="content",
+        )  # fmt: skip
+        if more:
+            with st.popover(f"All {len(named)}"):
+                st.markdown(", ".join(named))
 
 
 def gene(choices: Choices, run: Run, view: View, clicked: str | None) -> None:

@@ -13,7 +13,7 @@ from cradle.data.dosage import canonical
 from cradle.data.schema import CONTROL
 from cradle.plots.heatmap import effect_heatmap
 from cradle.ui import generation, store, surprise
-from cradle.ui.figures import figure_with_table, slug
+from cradle.ui.figures import figure_with_table, plotted, slug
 from cradle.ui.labels import GLOSSARY, SUPPORT, safe_label, safe_labels
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ def compare(run: Run, query: Query) -> None:
     _rows(run, effects)
     names = {name: safe_label(name) for name in labels}
     heads = shown.rename(columns=names).set_axis(safe_labels(pd.Series(shown.index)), axis=0)
+    title = f"The {len(heads)} genes that any of them changes most"
     figure_with_table(
-        effect_heatmap(heads, title=f"The {len(heads)} genes that any of them changes most"),
+        plotted(effect_heatmap, heads, title=title),
         shown.rename_axis("gene").reset_index(), f"compared_{slug('_'.join(labels))}",
         alt=f"Predicted effect of {', '.join(names.values())} on the genes that change most.",
     )  # fmt: skip

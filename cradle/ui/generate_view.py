@@ -9,7 +9,6 @@ import streamlit as st
 
 from cradle.data.qc import CRITERIA, QCThresholds
 from cradle.data.schema import CONTROL
-from cradle.evaluation.moments import observed_effects
 from cradle.plots.effects import top_genes
 from cradle.plots.palette import ARTIFACT_ON
 from cradle.plots.violins import violins
@@ -45,7 +44,7 @@ def results(choices: Choices, query: Query) -> None:
     quality_view.threshold_note(choices)
     fitted = quality.thresholds(choices)
     generated = generation.cells(str(run.path), *query)
-    judged = generation.verdicts(generated, fitted)
+    judged = generation.judged(str(run.path), choices.mad, choices.criteria, *query)
     observed = quality.judged_like_generated(choices, query.label)
     together = generation.with_observed(judged, observed)
     n_observed = 0 if observed is None else len(observed)
@@ -68,7 +67,7 @@ def results(choices: Choices, query: Query) -> None:
     with tabs[1]:
         _quality(choices, together, fitted, query.label)
     with tabs[2]:
-        _twins(run, query, fitted)
+        _twins(run, query, judged, fitted)
     with tabs[3]:
         generate_extras.compare(run, query)
 
@@ -133,10 +132,10 @@ def _top_genes(run: Run, query: Query) -> None:
         st.info("Control cells have no effect: pick a gene above to see what it changes.")
         return
     predicted = generation.effects(str(run.path), query.label, query.seed)
-    table = generation.top_genes(predicted, observed_effects(run.moments))
+    table = generation.top_genes(predicted, generation.observed(str(run.path)))
     figure_with_table(
-        top_genes(table.assign(gene=safe_labels(table["gene"])),
-                  title=f"{safe_label(query.label)}: the 20 genes predicted to change most"),
+        plotted(top_genes, table.assign(gene=safe_labels(table["gene"])),
+                title=f"{safe_label(query.label)}: the 20 genes predicted to change most"),
         table, f"top_genes_{slug(query.label)}",
         alt="Predicted effect of each gene with its interval, and the observed one.",
     )  # fmt: skip
@@ -209,7 +208,7 @@ def _not_judged(fitted: QCThresholds) -> None:
         st.markdown("\n".join(lines))
 
 
-def _twins(run: Run, query: Query, fitted: QCThresholds) -> None:
+def _twins(run: Run, query: Query, judged: pd.DataFrame, fitted: QCThresholds) -> None:
     if query.artifact != "twins":
         st.info(
             "Set the artifact to **twins** and press Generate: each cell then comes twice, with "
@@ -217,11 +216,10 @@ def _twins(run: Run, query: Query, fitted: QCThresholds) -> None:
             icon=":material/arrow_upward:",
         )
         return
-    twins = generation.cells(str(run.path), *query)
-    table = generation.twin_genes(twins)
+    table = generation.changed_by_artifact(str(run.path), *query)
     shown = table.rename(columns={"change": "predicted", "change_counts": "observed"})
-    figure = top_genes(
-        shown.assign(gene=safe_labels(shown["gene"])),
+    figure = plotted(
+        top_genes, shown.assign(gene=safe_labels(shown["gene"])),
         title="The 20 genes that the artifact alone changes most", names=("expected", "counts"),
         x="artifact on minus off (log2 units)", style=ARTIFACT_ON,
         beside=ARTIFACT_ON,
@@ -235,4 +233,4 @@ def _twins(run: Run, query: Query, fitted: QCThresholds) -> None:
             "log2(1 + 10,000 · x / library size), on minus off, for expected and drawn counts x."
         )
     with right:
-        _fail_rates(generation.verdicts(twins, fitted), fitted)
+        _fail_rates(judged, fitted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import streamlit as st
 from cradle.bundle import asked, origin
 from cradle.data.qc import QCThresholds, judge_generated
 from cradle.evaluation.effects import Effects
+from cradle.evaluation.moments import observed_effects
 from cradle.plots.density import densities
 from cradle.plots.palette import ARTIFACT_OFF, ARTIFACT_ON
 from cradle.ui import store
@@ -57,6 +58,13 @@ def sizes_in_words(run: Run, artifact: Switch, library_size: float | None) -> st
     return words + ("; both of a pair have the same." if artifact == "twins" else ".")
 
 
+@st.cache_resource(max_entries=12, show_spinner="Judging the cells …")
+def judged(run_path: str, mad: float, criteria: tuple[str, ...], *query: Any) -> pd.DataFrame:
+    """``verdicts`` of the cells of a query, at a threshold of the run; see ``cells``."""
+    fitted = store.run_at(run_path).thresholds.at(mad=mad, criteria=criteria)
+    return verdicts(cells(run_path, *query), fitted)
+
+
 def verdicts(generated: AnnData, thresholds: QCThresholds) -> pd.DataFrame:
     """Values and flags of generated cells at the given thresholds, with ``source``."""
     table = judge_generated(generated, thresholds)
@@ -92,6 +100,12 @@ def curves(judged: pd.DataFrame, criterion: str) -> pd.DataFrame:
     return densities(judged.rename(columns={criterion: "value"}), "value", "source")
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def observed(run_path: str) -> Effects:
+    """Observed effects of all cells of a run."""
+    return observed_effects(store.run_at(run_path).moments)
+
+
 def top_genes(predicted: Effects, observed: Effects | None, limit: int = 20) -> pd.DataFrame:
     """Genes that the query changes most, with intervals and the observed effect beside.
 
@@ -111,6 +125,12 @@ def top_genes(predicted: Effects, observed: Effects | None, limit: int = 20) -> 
     order = table["predicted"].abs().sort_values(ascending=False, kind="stable").index[:limit]
     columns = ["gene", "direction", "predicted", "lower", "upper", "observed", "n_cells"]
     return table.loc[order, columns].reset_index(drop=True)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Comparing the twins …")
+def changed_by_artifact(run_path: str, *query: Any) -> pd.DataFrame:
+    """``twin_genes`` of the cells of a query; see ``cells``."""
+    return twin_genes(cells(run_path, *query))
 
 
 def twin_genes(twins: AnnData, limit: int = 20) -> pd.DataFrame:

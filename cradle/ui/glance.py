@@ -10,10 +10,10 @@ import streamlit as st
 from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import METRICS
 from cradle.ui import quality, store
-from cradle.ui.labels import GLOSSARY, by_criteria, safe_label
+from cradle.ui.labels import GLOSSARY, by_criteria, safe_label, split_name
 from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
-from cradle.ui.summaries import composition, stored_composition
+from cradle.ui.summaries import composition, stored_composition, unseen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 CARD = 165  # pixels; two beside each other on a phone
 SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
-SPLIT_NAMES = {"test": "test (held out)", "val": "val", "train": "train", "all": "all"}
 
 
 def cells_table(choices: Choices) -> pd.DataFrame:
@@ -99,7 +98,8 @@ def run(choices: Choices, chosen: Run | None) -> None:
         st.info("This run has not been scored yet: `python -m cradle evaluate RUN_DIR`.")
         return
     split = next((s for s in ("test", "val", "train") if scores.get(s)), "all")
-    st.markdown(in_words(scores, split))
+    new = unseen(chosen.perturbations)
+    st.markdown(in_words(scores, split, new))
     columns = [*st.columns(2), *st.columns(2)]  # in this order on a phone too
     for column, name in zip(columns, SHOWN, strict=True):
         rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
@@ -113,27 +113,47 @@ def run(choices: Choices, chosen: Run | None) -> None:
     st.caption(
         f"{safe_label(chosen.spec.label)}, seed {chosen.config['seed']}, trained at "
         f"k = {chosen.config['mad']:g} MAD. Scores: all cells of the split "
-        f"{SPLIT_NAMES[split]}, effects against control. Additive rule: sum of the single effects; "
-        "ceiling: what the true means would score."
+        f"{split_name(split, new)}, effects against control. Additive rule: sum of the effects of "
+        "single genes in the training cells; ceiling: what the true means would score."
     )
 
 
-def in_words(scores: Mapping[str, Any], split: str) -> str:
-    """The correlation of the run's effects with the observed ones, as a sentence."""
+def in_words(scores: Mapping[str, Any], split: str, new: bool) -> str:
+    """The correlation of the run's effects with the observed ones, as a sentence.
+
+    Parameters
+    ----------
+    scores
+        Of the run.
+    split
+        Which of them.
+    new
+        Whether the model never saw the perturbations of the test split.
+    """
     found = scores[split]
-    whom = {"test": "that it never saw", "train": "that it was trained on"}.get(split, "")
-    n, rho = found["n_perturbations"], score(found, "ate_rho")
-    rule = score(scores.get("floor", {}).get("additive", {}).get(split), "ate_rho")
-    ceiling = score(scores.get("ceiling", {}).get(split), "ate_rho")
+    whom = {
+        "test": " that it never saw" if new else " that it was trained on, in cells kept apart",
+        "val": " that it was trained on, in cells that decided when training stopped",
+        "train": " that it was trained on, in the same cells",
+    }.get(split, "")
     text = (
-        f"For {n} perturbations {whom}, its predicted effects correlate with the observed ones at "
-        f"**{rho}**."
+        f"For {found['n_perturbations']} perturbations{whom}, its predicted effects "
+        f"correlate with the observed ones at **{score(found, 'ate_rho')}**."
     )
-    if rule != "–":
-        does = "does better" if rule > rho else "does as well" if rule == rho else "reaches less"
-        text += f" Adding up the effects of the single genes {does}: {rule}"
-        text += f"; the noise of the cells allows {ceiling}." if ceiling != "–" else "."
-    return text
+    rule = scores.get("floor", {}).get("additive", {}).get(split)
+    if score(rule, "ate_rho") == "–":
+        return text
+    ceiling = score(scores.get("ceiling", {}).get(split), "ate_rho")
+    text += " Adding up the effects that the single genes have in the training cells "
+    text += _does(rule, found)
+    return text + (f"; the noise of the cells allows {ceiling}." if ceiling != "–" else ".")
+
+
+def _does(rule: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """How a rule does beside the run, to the digits that are shown."""
+    theirs, mine = (round(values.get("ate_rho") or 0, 2) for values in (rule, found))
+    does = "does better" if theirs > mine else "does as well" if theirs == mine else "reaches less"
+    return f"{does}: {theirs:.2f}"
 
 
 def score(values: Mapping[str, Any] | None, name: str) -> str:

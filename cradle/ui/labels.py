@@ -75,6 +75,21 @@ def threshold_words(mad: float, criteria: Collection[str]) -> str:
     return f"k = {mad:g} MAD{few}"
 
 
+def split_name(split: str, unseen: bool | None = None) -> str:
+    """A split in words.
+
+    Parameters
+    ----------
+    split
+        train, val, test or all.
+    unseen
+        Whether the model never saw any perturbation of the test split; None where that is not
+        known.
+    """
+    apart = {True: "held out", False: "cells kept apart", None: "kept apart"}
+    return {"test": f"test ({apart[unseen]})", "all": "all cells"}.get(split, split)
+
+
 #: Of a criterion with value v; LaTeX.
 QC_FORMULAS = (
     r"\mathrm{MAD} = \mathrm{median}\,|v - \mathrm{median}(v)|",
@@ -93,14 +108,6 @@ GLOSSARY = {
     "for the thresholds; both of its genes were seen in other cells.",
     "effect": "Mean over cells of log2(1 + 10,000 · counts / library size) of the perturbation, "
     "minus the same mean of the control cells. 1 means about twice the expression.",
-    "ate_rho": "Pearson correlation of predicted and observed effects over all perturbations and "
-    "genes of the split. 1 is perfect.",
-    "ate_r2": "Share of the variance of observed effects that the predictions explain. "
-    "1 is perfect; below 0 is worse than predicting the mean.",
-    "jaccard_50": "Overlap of the 50 most changed genes, predicted and observed: "
-    "shared / all genes of the two lists, mean over perturbations.",
-    "jaccard_20": "Overlap of the 20 most changed genes, predicted and observed.",
-    "sign_accuracy": "Share of effects whose direction (up or down) is predicted right.",
     "floor": "What simple rules without a neural network reach from the same training cells. "
     "A model earns its keep only above them.",
     "ceiling": "The score that the true means would get: the observed effects carry sampling "

@@ -31,7 +31,9 @@ LIMITS = """
 - Maps (UMAP, t-SNE) preserve neighbours, not distances or sizes. The mixing number is computed in
   the principal components.
 - Simulated screens show that a method can find what was put in, not that real screens look so.
-- The intervals cover the model's own uncertainty about its parameters, not that the model is wrong.
+- Intervals cover the model's uncertainty about its parameters and are then widened until they hold
+  the effects seen in validation cells. Those are of perturbations in training: for new
+  combinations, strong effects above all, the intervals may be too narrow.
 """
 
 
@@ -57,12 +59,15 @@ def definitions() -> None:
     with right:
         st.markdown("**CRADLE-VAE** (Baek et al., AAAI 2025)")
         st.latex(r"z_p = \sum_t d_t\,(e_t \odot m_t)")
-        st.latex(r"z_a = a\,u, \quad z_b \sim N(0, I)")
-        st.latex(r"\rho = \mathrm{softmax}\, f([z_b, z_p, z_a])")
+        st.latex(r"z_a = a\,u_c, \quad z_b \sim N(0, I)")
+        st.latex(r"\rho = \mathrm{softmax}\,\big(f(z) + W z\big), \quad z = [z_b, z_p, z_a]")
         st.latex(r"x_g \sim \mathrm{GammaPoisson}(\ell \rho_g,\ \theta_g)")
         st.caption(
             "d: which genes are perturbed; e, m: effect and sparse mask of a gene; a: 1 for cells "
-            "that fail quality control; u: the artifact; z_b: everything else about the cell."
+            "that fail quality control; c: which of the kinds of artifact (four by default) such a "
+            "cell is of, inferred from its counts, with a vector u_c each; z_b: everything else "
+            "about the cell; f: a network, W: a linear path beside it. The paper has one artifact "
+            "u and no linear path."
         )
         st.markdown("**Objective**: evidence bound plus the counterfactual term")
         st.latex(

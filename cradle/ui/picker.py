@@ -60,8 +60,11 @@ def support(run: Run, label: str, note: str = "") -> None:
         for gene in genes_of(label)
     }
     cells = ", ".join(f"{safe_label(gene)} {n:,}" for gene, n in behind.items())
-    st.caption(words + (f" Training cells that carry each gene: {cells}." if cells else ""))
+    own = int(table["n_train"].get(label, 0))  # without any, the badge says so
+    alone = f", exactly this perturbation {own:,}" * (own > 0 and behind.get(label) != own)
+    st.caption(words + (f" Training cells that carry each gene: {cells}{alone}." if cells else ""))
     groups = {"control": int(table["n_train"].get(CONTROL, 0)), **behind}
+    groups |= {f"exactly {label}": own} if alone else {}
     few = [f"{safe_label(name)} ({n})" for name, n in groups.items() if n < MIN_CELLS]
     if few:
         st.warning(f"Fewer than {MIN_CELLS} training cells behind: {', '.join(few)}.")

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from cradle.data.qc import CRITERIA, QCThresholds
+from cradle.data.qc_biology import BIOLOGY_MAX_P, BIOLOGY_MIN_CELLS, BIOLOGY_RATIO
 from cradle.data.schema import CONTROL
 from cradle.plots.bars import overlap_bars, rate_dots
 from cradle.ui import distances, quality, sidebar, store, summaries
@@ -111,7 +112,9 @@ def biology(choices: Choices) -> None:
         with st.container(border=True):
             st.markdown(
                 f":material/biotech: **{criterion_label(criterion)} may be biology.** It fails at "
-                f"least three times as often as in control in: {names}."
+                f"least {BIOLOGY_RATIO:g} times as often as in control in: {names}. Named "
+                f"are perturbations of at least {BIOLOGY_MIN_CELLS} judged cells, where chance "
+                f"alone would do so in fewer than {100 * BIOLOGY_MAX_P:g} % of cases."
                 + " It is **not counted** as artifact."
                 * (not counts)
             )

@@ -24,7 +24,7 @@ def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> 
     """One violin per criterion, generated cells beside the observed ones on demand."""
     beside = None
     if store.run(choices) is not None:
-        beside = _generated_beside(choices, fitted)
+        beside = _generated_beside(choices)
     shown = [c for c in CRITERIA if found[f"fails_{c}"].notna().any()]
     linked, rows = _linked(choices), []
     for start in range(0, len(shown), 3):
@@ -135,7 +135,7 @@ def _notes(criterion: str, shown: _Shown, fitted: QCThresholds, *, generated: bo
         st.caption(f"Not judged on generated cells: {fitted.not_generable[criterion]}")
 
 
-def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | None:
+def _generated_beside(choices: Choices) -> pd.DataFrame | None:
     run = store.run(choices)
     assert run is not None
     if not run.spec.generates or not st.toggle(
@@ -146,8 +146,8 @@ def _generated_beside(choices: Choices, fitted: QCThresholds) -> pd.DataFrame | 
     ):  # fmt: skip
         return None
     switch: generation.Switch = "twins" if run.learned_artifact else "off"
-    cells = generation.cells(str(run.path), CONTROL, N_GENERATED, switch, 0, None)
-    judged = generation.verdicts(cells, fitted)
+    query = CONTROL, N_GENERATED, switch, 0, None
+    judged = generation.judged(str(run.path), choices.mad, choices.criteria, *query)
     return generation.with_observed(judged, quality.judged_like_generated(choices, CONTROL))
 
 

@@ -16,6 +16,13 @@ def rows_shown(n: int, limit: int) -> int:
     return n if n <= 1.5 * limit else limit
 
 
+def unseen(table: pd.DataFrame) -> bool:
+    """Whether every perturbation of the test split was kept out of training whole; ``table`` is
+    ``Run.perturbations``."""
+    tested = table[(table["n_test"] > 0) & (table["perturbation"] != CONTROL)]
+    return len(tested) > 0 and bool(tested["held_out"].all())
+
+
 def shown_words(names: Collection[str], rows: int, which: str) -> str:
     """Of how many perturbations a figure is, with control apart, to end its title.
 

@@ -20,17 +20,19 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step("overview", "The cards say how well the model foresees perturbations that it never saw, "
-         "beside what adding up single genes reaches and what the noise of the cells allows. "
+    Step("overview", "The cards say how well the model foresees effects in cells that it was not "
+         "trained on, beside what adding up single genes reaches and what the noise of the cells "
+         "allows. "
          "The sidebar chooses dataset, threshold and model for all pages."),
     Step("quality", "Each violin is one measure of cell quality; cells in the red zone fail. "
          "**Try** another QC threshold in the sidebar and watch the counts move."),
     Step("generate", "**Press Surprise me**: cells of a pair that nobody has measured. The badge "
          "says what stands behind the prediction, *Top genes* what would change. The camera above "
          "the figure saves it."),
-    Step("effects", "Is it right? Each point is one gene in one perturbation that the model never "
-         "saw; on the dashed line the prediction is exact. **Click a point** to see its gene; the "
-         "table below sets the model between simple rules and the best possible score."),
+    Step("effects", "Is it right? Each point is one gene in one perturbation, in cells that the "
+         "model was not trained on; on the dashed line the prediction is exact. **Click a "
+         "point** to see its gene; the table below sets the model between simple rules and the "
+         "best possible score."),
     Step("embeddings", "Observed and generated cells on one map. **Draw around some cells** with "
          "the lasso: what they are and which genes set them apart appears below."),
     Step("interactions", "Pairs that do more or less than their two genes added up, and at the "

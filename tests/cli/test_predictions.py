@@ -113,9 +113,12 @@ def test_evaluate_with_the_cells_agrees_with_the_stored_tables(cli, run_folder, 
     assert fresh["test"]["ate_rho"] == pytest.approx(stored["test"]["ate_rho"], abs=1e-6)
 
 
-def test_text_shows_floor_and_ceiling(cli, run_folder):
+def test_text_shows_floor_and_ceiling_and_which_groups_have_few_cells(cli, run_folder):
     out = cli("evaluate", run_folder).out
+    warnings = cli("evaluate", run_folder, "--json").json["record"]["warnings"]
     assert all(word in out for word in ("ate_rho", "additive", "ceiling"))
+    assert warnings
+    assert set(warnings) <= set(out.splitlines())
 
 
 @pytest.mark.parametrize("command", ["evaluate", "effects"])

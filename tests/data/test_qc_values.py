@@ -121,6 +121,12 @@ def test_enough_genes_is_ten_forty_and_five():
     # each of the classes may be written in small letters, as in mouse; repeated names count once
     assert "mt_percent" not in lacking_genes([g.lower() for g in MT_GENES])
     assert "mt_percent" in lacking_genes([MT_GENES[0]] * 20)
+    small = [g.lower() for g in (*MT_GENES, *ribosomal, *needed)]
+    found = qc.gene_classes(small)
+    assert lacking_genes(small) == {}
+    assert {c: int(genes.sum()) for c, genes in found.items()} == {
+        "mt_percent": 13, "ribo_percent": 40, "hb_percent": 5,
+    }  # fmt: skip
 
 
 def test_classes_by_name_and_by_the_published_pattern():
@@ -128,7 +134,7 @@ def test_classes_by_name_and_by_the_published_pattern():
     listed = qc.gene_classes(names)
     assert listed["mt_percent"].tolist() == [True, True, *[False] * 7]
     assert listed["ribo_percent"].tolist() == [False, False, True, True, *[False] * 5]
-    assert listed["hb_percent"].tolist() == [*[False] * 4, True, *[False] * 4]
+    assert listed["hb_percent"].tolist() == [*[False] * 4, True, *[False] * 3, True]
     reference = qc.gene_classes(names, "reference")["hb_percent"]
     assert reference.tolist() == [*[False] * 4, True, True, False, False, False]
     assert len(HB_GENES) == 10

@@ -48,9 +48,25 @@ def said(frame: pd.DataFrame, metric: str = "ate_rho") -> str:
 def test_where_cradle_vae_stands_is_said_when_others_are_ahead():
     others = [rows("sams_vae", [0.9, 0.9]), rows("cpa_vae", [0.8, 0.8])]
     words = said(table(*others, rows("cradle_vae", [0.7, 0.7])))
-    assert "cradle_vae is number 3 of 3: 0.700 ± 0.000 (2 seeds), 0.200 behind the best" in words
+    place = "cradle_vae is number 3 of 3: 0.700 ± 0.000 (2 seeds), 0.200 ± 0.000 behind the best"
+    assert place in words
     assert "is number" not in said(table(*others, rows("cradle_vae", [0.85, 0.85])))
     assert "is number" not in said(table(*others))
+
+
+def test_cradle_vae_is_set_beside_each_model_by_paired_differences():
+    own = rows("cradle_vae", [0.70, 0.90])
+    frame = table(
+        own, rows("sams_vae", [0.80, 1.00]), rows("cpa_vae", [0.95, 0.67]),
+        rows("svae_plus", [0.69, 0.88]), rows("conditional_vae", [0.50, 0.70]),
+    )  # fmt: skip
+    assert (
+        "Compared seed by seed, cradle_vae is **ahead of** svae_plus · conditional_vae; "
+        "**level with** cpa_vae; **behind** sams_vae."
+    ) in said(frame)
+    assert "level with" not in said(table(own, rows("sams_vae", [0.8, 1.0]))), "two are told above"
+    alone = [rows(model, [0.5]) for model in ("cradle_vae", "sams_vae", "cpa_vae")]
+    assert "**ahead of**" not in said(table(*alone)), "one seed has no spread"
 
 
 def test_mean_and_spread_are_over_seeds_after_folds_are_averaged():

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from cradle.data import qc
 from cradle.data.sources import load
-from cradle.ui import quality
+from cradle.ui import generation, quality
 from tests.pages.calm import Open, calm
 
 
@@ -156,6 +156,24 @@ def test_pass_rates_that_hardly_any_training_cell_would_fail_are_warned_of(
     assert "% of the training cells fail" in said
 
 
+def test_what_was_computed_of_generated_cells_is_kept_until_the_threshold_changes(
+    demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for name in ("verdicts", "twin_genes"):
+        of_cells = getattr(generation, name)
+        monkeypatch.setattr(generation, name, lambda *args, n=name, f=of_cells: (
+            calls.append(n), f(*args))[1])  # fmt: skip
+    app = calm(open_page("generate", n_cells="30", artifact="twins", generated="yes"))
+    before = _metric(app, "Pass QC: artifact on")
+    assert sorted(calls) == ["twin_genes", "verdicts"]
+    calm(app.run())
+    assert len(calls) == 2
+    app.sidebar.segmented_control(key="mad").set_value("5").run()
+    assert sorted(calls) == ["twin_genes", "verdicts", "verdicts"]
+    assert _metric(calm(app), "Pass QC: artifact on") != before
+
+
 def test_up_to_four_combinations_stand_side_by_side(demo: Path, open_page: Open) -> None:
     from cradle.runs import Run
 
@@ -210,6 +228,45 @@ def test_effects_of_one_perturbation_and_one_gene(demo: Path, open_page: Open) -
     for baseline in ("additive", "control_mean"):
         app.selectbox(key="baseline").set_value(baseline).run()
         calm(app)
+
+
+def test_effects_of_one_perturbation_say_what_stands_behind_it_and_name_small_groups(
+    demo: Path, open_page: Open
+) -> None:
+    from cradle.runs import Run
+
+    run = Run.load(demo / "runs" / "demo")
+    pair = run.held_out[0]
+    few = run.metrics["record"]["small_groups"]["val"]
+    app = calm(open_page("treatment_effects", split="val"))
+    (said,) = [text.value for text in app.markdown if "Fewer than 30 observed cells" in text.value]
+    assert f"{min(few, key=few.get)} ({min(few.values())})" in said, "the smallest come first"
+    (everyone,) = [text.value for text in app.markdown if text.value.count("(") == len(few)]
+    assert all(f"{name} ({n})" in everyone for name, n in few.items())
+    app.selectbox(key="split").set_value("test").run()
+    assert not any("Training cells that carry each gene" in text.value for text in app.caption)
+    app.selectbox(key="perturbation").set_value(pair).run()
+    assert "held-out combination" in " ".join(text.value for text in calm(app).markdown)
+    gene = pair.split("+")[0]
+    table = run.perturbations
+    n = table.loc[table["perturbation"].str.split("+").map(lambda g: gene in g), "n_train"].sum()
+    assert any(f"Training cells that carry each gene: {gene} {n:,}" in text.value
+               for text in app.caption)  # fmt: skip
+
+
+def test_few_cells_of_a_measured_pair_are_said_though_its_genes_have_many(
+    demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cradle.runs import Run
+
+    run = Run.load(demo / "runs" / "demo")
+    table = run.perturbations.copy()
+    pair = next(p for p in table.loc[table["n_train"] > 0, "perturbation"] if "+" in p)
+    table["n_train"] = np.where(table["n_train"] > 0, 400, 0)
+    table.loc[table["perturbation"] == pair, "n_train"] = 5
+    monkeypatch.setattr(Run, "perturbations", property(lambda run: table))
+    app = open_page("generate", genes=pair.split("+"), n_cells="30", generated="yes")
+    assert any(f"exactly {pair} (5)" in box.value for box in calm(app).warning)
 
 
 @pytest.mark.parametrize(("key", "value"), [("side", "passing"), ("reference", "perturbed")])

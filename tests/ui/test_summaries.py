@@ -49,12 +49,36 @@ def test_composition_from_cells_and_from_a_run_agree() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "words"),
-    [(0.96, "single genes does better: 0.96"), (0.9, "does as well"), (0.5, "reaches less: 0.50")],
+    [
+        (0.96, "training cells does better: 0.96"),
+        (0.9, "does as well"),
+        (0.5, "reaches less: 0.50"),
+    ],
 )
 def test_a_run_is_told_beside_the_additive_rule_in_plain_words(rule: float, words: str) -> None:
     scores = {"test": {"n_perturbations": 3, "ate_rho": 0.9},
               "floor": {"additive": {"test": {"ate_rho": rule}}}}  # fmt: skip
-    assert words in glance.in_words(scores, "test")
+    assert words in glance.in_words(scores, "test", True)
+
+
+def test_negative_correlations_are_compared_as_numbers() -> None:
+    scores = {"test": {"n_perturbations": 3, "ate_rho": -0.10},
+              "floor": {"additive": {"test": {"ate_rho": -0.20}}}}  # fmt: skip
+    assert "reaches less: -0.20" in glance.in_words(scores, "test", True)
+
+
+def test_test_cells_of_trained_perturbations_are_not_said_to_be_of_unseen_ones() -> None:
+    scores = {"test": {"n_perturbations": 3, "ate_rho": 0.9}}
+    assert "3 perturbations that it never saw," in glance.in_words(scores, "test", True)
+    words = glance.in_words(scores, "test", False)
+    assert "3 perturbations that it was trained on, in cells kept apart," in words
+    table = pd.DataFrame(
+        {"perturbation": ["control", "A", "A+B"], "n_test": [9, 0, 5],
+         "held_out": [False, False, True]}
+    )  # fmt: skip
+    assert summaries.unseen(table)
+    assert not summaries.unseen(table.assign(n_test=[9, 3, 5]))
+    assert not summaries.unseen(table.assign(n_test=[9, 0, 0]))
 
 
 def test_a_figure_never_hides_a_few_rows_and_says_of_how_many_it_is() -> None:
