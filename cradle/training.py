@@ -22,10 +22,10 @@ from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
 from cradle.processes import ONE_PROCESS, Processes, accelerator
 
-#: Parameters that are a quantity of the model themselves rather than a weight of a network:
-#: log-odds, positions, log dispersions. They travel units where weights travel hundredths.
-DIRECT = ("_logits", "embedding_location", "embedding_log_scale", "rate_log_alpha",
-          "rate_log_beta", "mechanism.location", "log_theta")  # fmt: skip
+#: Positions and log-odds of the model itself rather than weights of a network: they travel units
+#: where weights travel hundredths. Spreads of effects stay slow: fast ones raise the ELBO and lower
+#: the accuracy of effects (assets/benchmarks/README.md).
+DIRECT = ("mask_logits", "embedding_location", "mechanism.location", "log_theta", "kind_logits")
 
 #: Unperturbed training cells that a model may keep at hand.
 MAX_CONTROLS = 4096

@@ -7,10 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from cradle.batches import DataShape
 from cradle.errors import InputError
 from cradle.fitting import fit
-from cradle.models.registry import model_spec
 from cradle.runs import Run, read_tensors
 from cradle.training import NonFiniteLossError, PerturbationTraining, Progress
 
@@ -134,18 +132,3 @@ def test_mixed_precision_trains_the_same_model(screen, tmp_path):
     assert mixed.history["val_elbo"].to_list() != whole.history["val_elbo"].to_list()
     tensors = read_tensors(mixed.path / "weights.safetensors")
     assert {t.dtype for t in tensors.values() if t.is_floating_point()} == {torch.float32}
-
-
-@pytest.mark.parametrize("name", ["sams_vae_mean_field", "cpa_vae", "svae_plus"])
-def test_spreads_and_shares_learn_as_fast_as_positions(screen, name):
-    """Whatever is a parameter itself, and no weight of a network, moves at the same rate."""
-    shape = DataShape(5, 3, torch.zeros(5), torch.ones(5), torch.full((5,), 0.1))
-    spec = model_spec(name)
-    config = spec.config()
-    model = spec.network(shape, config)
-    slow, fast = PerturbationTraining(model, config, 10).configure_optimizers().param_groups
-    own = [p for module in (model, getattr(model, "effects", model))
-           for p in module._parameters.values()]  # fmt: skip
-    assert own
-    assert all(any(p is q for q in fast["params"]) for p in own)
-    assert fast["lr"] == slow["lr"] * config.direct_learning_rate_factor
