@@ -133,7 +133,7 @@ def _load_catalogued(name: str, require_labels: bool, spec: InputSpec | None) ->
 
 def _load_on_disk(path: Path, require_labels: bool) -> "AnnData":
     file = gate.regular_file(path)
-    gate.check_file(file)
+    gate.check_file(file, gate.machine_limits(counts_on_disk=True))
     with gate.reading(file):
         adata = read_on_disk(file)
     if not is_standard(adata):
