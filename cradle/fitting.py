@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cradle.data.cell_source import cell_source, check_room
+from cradle.data.columns import coded_texts
 from cradle.data.dosage import Design
 from cradle.data.preparation import Screen, perturbation_table, prepare
 from cradle.data.sources import data_hash
@@ -156,12 +157,12 @@ def _write_inputs(out: Path, screen: Screen, request: Mapping[str, Any], adata: 
     cells = screen.adata.obs
     write_text(out / "thresholds.json", screen.thresholds.to_json())
     split = cells["split"].rename_axis("cell").reset_index()
-    write_frame(out / "split.csv.gz", split[["cell", "split"]])
+    write_frame(out / "split.csv.gz", split)
     used = _used(cells, request["train_cells"])
     write_frame(out / "perturbations.csv", perturbation_table(cells, used))
-    trained = cells[(cells["split"] == "train") & used]
-    sizes = trained.assign(artifact=trained["qc_fail"].astype(int))
-    write_frame(out / "library_sizes.csv", sizes[["artifact", "library_size"]])
+    trained = (cells["split"] == "train") & used
+    sizes = {"artifact": cells["qc_fail"].astype(int), "library_size": cells["library_size"]}
+    write_frame(out / "library_sizes.csv", pd.DataFrame(sizes)[trained])
     moments = compute_moments(screen.adata)
     moments.save(out / "moments.safetensors")
 
@@ -196,7 +197,7 @@ def _train(
     cells = screen.adata.obs
     used = _used(cells, request["train_cells"])
     in_training = cells["split"] == "train"
-    labels = sorted(cells.loc[in_training & used, "perturbation"].astype(str).unique())
+    labels = list(coded_texts(cells.loc[in_training & used, "perturbation"]).categories)
     design = Design.of(labels, additive=spec.combinations)
     sets, source = {}, cell_source(screen.adata)
     for split in ("train", "val"):
