@@ -150,8 +150,10 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
         _add_by_group(totals, expression, group[rows])
         _add_by_group(squares, expression.multiply(expression), group[rows])
     n = groups["n_cells"].to_numpy()[:, None]
-    mean = totals / n
-    m2 = np.maximum(squares - n * mean**2, 0.0)
+    # in place: each of these arrays has a number for every group and gene
+    mean, m2 = np.divide(totals, n, out=totals), squares
+    m2 -= n * mean**2
+    np.maximum(m2, 0.0, out=m2)
     mean -= batch_offsets(groups, mean, CONTROL)
     groups, mean, m2 = merged(groups, GROUP_KEYS, mean, m2)
     genes = tuple(str(gene) for gene in adata.var_names)
