@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from cradle.data.schema import CONTROL
+from cradle.evaluation.effects import FloatArray, draw_margin
 from cradle.expression_levels import Levels
 
 if TYPE_CHECKING:
@@ -42,14 +43,56 @@ def effect_draws(
     -------
     (n_draws, n_labels, n_genes)
     """
-    state = float(artifact == "on")
-    levels = Levels.drawn(
-        predictor, n_draws=n_draws, n_cells=n_cells, seed=seed, failed=artifact == "on"
-    )
-    control = levels.of(CONTROL, state)
     effects = np.empty((n_draws, len(labels), len(predictor.genes)), np.float32)
-    for i, label in enumerate(labels):
-        effects[:, i] = levels.of(label, state) - control
+    in_turn = _in_turn(predictor, labels, n_draws, n_cells, seed, artifact)
+    for i, draws in enumerate(in_turn):
+        effects[:, i] = draws
         if progress is not None:
             progress(i + 1, len(labels))
     return effects
+
+
+def mean_and_margin(
+    predictor: Predictor,
+    labels: Sequence[str],
+    *,
+    n_draws: int,
+    n_cells: int,
+    seed: int,
+    artifact: Literal["off", "on"],
+    interval: float,
+) -> tuple[npt.NDArray[np.float32], FloatArray]:
+    """Mean over the draws of :func:`effect_draws` and half width of the interval.
+
+    The draws of one label at a time are in memory.
+
+    Returns
+    -------
+    (n_labels, n_genes) each; the half width of a single draw is NaN.
+    """
+    mean = np.empty((len(labels), len(predictor.genes)), np.float32)
+    margin = np.full(mean.shape, np.nan)
+    in_turn = _in_turn(predictor, labels, n_draws, n_cells, seed, artifact)
+    for i, draws in enumerate(in_turn):
+        mean[i] = draws.mean(axis=0)
+        if n_draws > 1:
+            margin[i] = draw_margin(draws, interval)
+    return mean, margin
+
+
+def _in_turn(
+    predictor: Predictor,
+    labels: Sequence[str],
+    n_draws: int,
+    n_cells: int,
+    seed: int,
+    artifact: Literal["off", "on"],
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Effects of each draw, (n_draws, n_genes), of one label after the other."""
+    failed = artifact == "on"
+    levels = Levels.drawn(predictor, n_draws=n_draws, n_cells=n_cells, seed=seed, failed=failed)
+    control = levels.of(CONTROL, float(failed))
+    for label in labels:
+        effects = np.empty((n_draws, len(predictor.genes)), np.float32)
+        effects[:] = levels.of(label, float(failed)) - control
+        yield effects

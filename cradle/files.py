@@ -4,12 +4,12 @@ Writing in place destroys what was there when the disk fills or the process dies
 written beside its final path, flushed to the disk, then moved over it in one step.
 """
 
-import gzip
 import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Names of files that are being written start so. A killed process leaves its own behind.
 UNFINISHED = ".writing-"
 _ABANDONED_SECONDS = 24 * 3600
+_ROWS = 10_000  # of a table, written at once
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -95,10 +96,25 @@ def write_frame(path: str | Path, frame: "pd.DataFrame", *, index: bool = False)
 
     The same table gives the same bytes: neither a date nor a file name is stored.
     """
-    text = frame.to_csv(index=index).encode()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(text, mtime=0) if temporary.suffix == ".gz" else text)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        blocks = _csv_blocks(frame, index)
+        stream.writelines(_gzipped(blocks) if temporary.suffix == ".gz" else blocks)
     return Path(path)
+
+
+def _csv_blocks(frame: "pd.DataFrame", index: bool) -> Iterator[bytes]:
+    """The table as CSV, of which a block of rows at a time is in memory."""
+    for start in range(0, max(len(frame), 1), _ROWS):
+        rows = frame.iloc[start : start + _ROWS]
+        yield rows.to_csv(index=index, header=start == 0).encode()
+
+
+def _gzipped(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """One gzip stream without a date or a file name."""
+    packer = zlib.compressobj(9, wbits=31)
+    for block in blocks:
+        yield packer.compress(block)
+    yield packer.flush()
 
 
 def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from cradle.data.cell_source import cell_source
+from cradle.data.cell_source import cell_source, check_room
+from cradle.data.columns import coded_texts
 from cradle.data.dosage import Design
 from cradle.data.preparation import Screen, perturbation_table, prepare
 from cradle.data.sources import data_hash
@@ -24,8 +25,7 @@ from cradle.models.registry import ModelSpec, model_spec
 from cradle.processes import ONE_PROCESS, Processes
 from cradle.progress import seconds_before
 from cradle.run_folders import alone, new_run_path
-from cradle.run_request import TrainCells, differing, run_request
-from cradle.run_tables import read_json
+from cradle.run_request import TrainCells, just_begun, resumable, run_request
 from cradle.runs import DONE, WEIGHTS, Run
 from cradle.weights import write_tensors
 
@@ -112,14 +112,16 @@ def fit(
         )
 
     if not processes.leads:
-        if spec.is_network:
+        if spec.is_network and _left_to_train(out, request, resume):
             _train(out, prepared(), spec, settings, request, seed, None, processes)
         raise SystemExit(0)
-    if (finished := _resumable(out, request, resume)) is not None:
+    if (finished := resumable(out, request, resume)) is not None:
         return finished
     with alone(out):
-        if (finished := _resumable(out, request, resume)) is not None:
+        if (finished := resumable(out, request, resume)) is not None:
             return finished
+        if spec.is_network:
+            check_room(adata.X, processes.devices)
         screen = prepared()
         started, before = time.time(), seconds_before(out)
         _write_inputs(out, screen, request, adata)
@@ -136,25 +138,17 @@ def fit(
         return Run.load(out)
 
 
-def _resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None:
-    """The finished run in ``out``, if any; refuses to write over another run."""
-    if not (out / "config.json").is_file():
-        return None
-    there = read_json(out / "config.json")
-    if not resume:
-        raise InputError(
-            "The run directory is in use.",
-            f"{out} holds a run of {there.get('model')}.",
-            "Give another folder, or pass --resume to continue that run.",
-        )
-    different = differing(out, request)
-    if different:
-        raise InputError(
-            "The run in this folder was started with other arguments.",
-            f"{out}: {', '.join(different)} differ.",
-            "Resume with the same arguments, or give another folder.",
-        )
-    return Run.load(out) if (out / DONE).is_file() else None
+def _left_to_train(out: Path, request: Mapping[str, Any], resume: bool) -> bool:
+    """Whether a process that does not lead is needed; it ends as the leader would, if that ends.
+
+    On a cluster all start at once, and who waited for a leader that has ended would wait long.
+    """
+    try:
+        return resumable(out, request, resume) is None
+    except InputError:
+        if just_begun(out, request):  # by the leader, which was faster
+            return True
+        raise
 
 
 def _write_inputs(out: Path, screen: Screen, request: Mapping[str, Any], adata: AnnData) -> None:
@@ -163,12 +157,12 @@ def _write_inputs(out: Path, screen: Screen, request: Mapping[str, Any], adata: 
     cells = screen.adata.obs
     write_text(out / "thresholds.json", screen.thresholds.to_json())
     split = cells["split"].rename_axis("cell").reset_index()
-    write_frame(out / "split.csv.gz", split[["cell", "split"]])
+    write_frame(out / "split.csv.gz", split)
     used = _used(cells, request["train_cells"])
     write_frame(out / "perturbations.csv", perturbation_table(cells, used))
-    trained = cells[(cells["split"] == "train") & used]
-    sizes = trained.assign(artifact=trained["qc_fail"].astype(int))
-    write_frame(out / "library_sizes.csv", sizes[["artifact", "library_size"]])
+    trained = (cells["split"] == "train") & used
+    sizes = {"artifact": cells["qc_fail"].astype(int), "library_size": cells["library_size"]}
+    write_frame(out / "library_sizes.csv", pd.DataFrame(sizes)[trained])
     moments = compute_moments(screen.adata)
     moments.save(out / "moments.safetensors")
 
@@ -203,7 +197,7 @@ def _train(
     cells = screen.adata.obs
     used = _used(cells, request["train_cells"])
     in_training = cells["split"] == "train"
-    labels = sorted(cells.loc[in_training & used, "perturbation"].astype(str).unique())
+    labels = list(coded_texts(cells.loc[in_training & used, "perturbation"]).categories)
     design = Design.of(labels, additive=spec.combinations)
     sets, source = {}, cell_source(screen.adata)
     for split in ("train", "val"):

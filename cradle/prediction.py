@@ -15,8 +15,8 @@ from torch import Tensor
 
 from cradle.batches import Conditions
 from cradle.data.dosage import Design
-from cradle.effect_draws import effect_draws
-from cradle.evaluation.effects import POSTERIOR_ALONE, Effects, Widening, draw_margin
+from cradle.effect_draws import mean_and_margin
+from cradle.evaluation.effects import POSTERIOR_ALONE, Effects, Widening
 from cradle.generated import (
     ArtifactSwitch,
     check_artifact,
@@ -163,13 +163,12 @@ class Predictor:
         shared = set(self.model.plates.values()) != {Plate.CELL}
         if not isinstance(self.model, CountVAE):
             n_cells = max(n_cells, N_PARTICLES)
-        per_draw = effect_draws(
+        mean, margin = mean_and_margin(
             self, labels, n_draws=n_draws if shared else 1, n_cells=n_cells, seed=seed,
-            artifact=artifact,
+            artifact=artifact, interval=interval,
         )  # fmt: skip
         if not shared:
-            return Effects(tuple(labels), self.genes, per_draw[0])
-        mean, margin = per_draw.mean(axis=0), draw_margin(per_draw, interval, axis=0)
+            return Effects(tuple(labels), self.genes, mean)
         margin = self.widening.of(margin)
         return Effects(tuple(labels), self.genes, mean, mean - margin, mean + margin)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cradle.data.qc import CRITERIA
+from cradle.errors import InputError
 from cradle.run_tables import read_json
-from cradle.runs import RUN_SCHEMA
+from cradle.runs import DONE, RUN_SCHEMA, Run
 
 TrainCells = Literal["all", "passing"]
 
@@ -46,3 +47,30 @@ def differing(out: Path, request: Mapping[str, Any]) -> list[str]:
     """Names of what the run in ``out`` was asked for otherwise; empty when it is the same run."""
     there = read_json(out / "config.json")
     return [name for name, value in request.items() if there.get(name) != value]
+
+
+def resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None:
+    """The finished run in ``out``, if any; refuses to write over another run."""
+    if not (out / "config.json").is_file():
+        return None
+    there = read_json(out / "config.json")
+    if not resume:
+        raise InputError(
+            "The run directory is in use.",
+            f"{out} holds a run of {there.get('model')}.",
+            "Give another folder, or pass --resume to continue that run.",
+        )
+    different = differing(out, request)
+    if different:
+        raise InputError(
+            "The run in this folder was started with other arguments.",
+            f"{out}: {', '.join(different)} differ.",
+            "Resume with the same arguments, or give another folder.",
+        )
+    return Run.load(out) if (out / DONE).is_file() else None
+
+
+def just_begun(out: Path, request: Mapping[str, Any]) -> bool:
+    """Whether the run in ``out`` may be the one that has just begun here: nothing is trained."""
+    trained = (out / DONE).is_file() or (out / "resume" / "state.json").is_file()
+    return (out / "config.json").is_file() and not trained and not differing(out, request)

@@ -1,6 +1,7 @@
 """A file is whole or it is not there; what was there before survives a failure."""
 
 import errno
+import gzip
 import json
 import os
 from pathlib import Path
@@ -76,6 +77,17 @@ def test_frame_round_trip_with_the_same_bytes_each_time(tmp_path, name):
     pd.testing.assert_frame_equal(pd.read_csv(first), frame)
     second = write_frame(tmp_path / "again" / name, frame)
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("index", [False, True])
+@pytest.mark.parametrize("n_rows", [0, 1, 4, 7])
+def test_a_table_written_in_blocks_is_that_written_at_once(tmp_path, monkeypatch, n_rows, index):
+    monkeypatch.setattr("cradle.files._ROWS", 2)
+    frame = pd.DataFrame({"gene": ['a,"', "b", "", None, "e", "f", "g"], "n": np.arange(7) / 3})
+    text = frame[:n_rows].to_csv(index=index).encode()
+    assert write_frame(tmp_path / "a.csv", frame[:n_rows], index=index).read_bytes() == text
+    packed = write_frame(tmp_path / "a.csv.gz", frame[:n_rows], index=index).read_bytes()
+    assert packed == gzip.compress(text, mtime=0)
 
 
 def test_h5ad_round_trip(tmp_path):

@@ -1,6 +1,7 @@
 """From a screen to a run directory: what is in it, and what must never be."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from cradle.data.preparation import perturbation_table, prepare
 from cradle.errors import InputError
 from cradle.evaluation.moments import Moments
 from cradle.fitting import fit
+from cradle.processes import Processes
 from cradle.runs import Run
 
 QUICK = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 3e-3}
@@ -176,9 +178,44 @@ def test_a_run_is_never_written_over(run, screen):
     assert again.config == run.config
 
 
-def test_damaged_runs_are_refused_by_name(run, tmp_path):
-    import shutil
+def test_who_does_not_lead_ends_where_the_leader_ends(run, screen, tmp_path, monkeypatch):
+    """It would wait for the leader otherwise; a run that the leader has just begun it joins."""
+    monkeypatch.setenv("NODE_RANK", "1")
+    joined = []
+    monkeypatch.setattr("cradle.fitting._train", lambda out, *_: joined.append(out))
 
+    def follow(out, epochs=3, **options):
+        fit(
+            screen,
+            "cradle_vae",
+            QUICK,
+            out=out,
+            epochs=epochs,
+            processes=Processes(1, 2),
+            **options,
+        )
+
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(run.path, unfinished)
+    (unfinished / "DONE").unlink()
+    for out in (run.path, unfinished):
+        with pytest.raises(InputError, match="in use"):
+            follow(out)
+        with pytest.raises(InputError, match="other arguments"):
+            follow(out, epochs=4, resume=True)
+    with pytest.raises(SystemExit):
+        follow(run.path, resume=True)
+    assert joined == []
+    with pytest.raises(SystemExit):
+        follow(unfinished, resume=True)
+    shutil.rmtree(unfinished / "resume")
+    for out in (unfinished, tmp_path / "new"):
+        with pytest.raises(SystemExit):
+            follow(out)
+    assert joined == [unfinished, unfinished, tmp_path / "new"]
+
+
+def test_damaged_runs_are_refused_by_name(run, tmp_path):
     with pytest.raises(InputError, match="no run"):
         Run.load(tmp_path)
     for name, content in {
@@ -207,8 +244,6 @@ def test_damaged_runs_are_refused_by_name(run, tmp_path):
     ],
 )
 def test_tables_without_a_column_are_refused_by_name(run, tmp_path, name, column):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(run.path, copy)
     pd.read_csv(copy / name).drop(columns=column).to_csv(copy / name, index=False)
@@ -231,8 +266,6 @@ def test_impossible_seeds_are_refused(run, screen, tmp_path, seeds):
 
 
 def test_weights_of_another_network_are_refused(run, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(run.path, copy)
     config = json.loads((copy / "config.json").read_text())

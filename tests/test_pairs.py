@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cradle.effect_draws import effect_draws
+from cradle.evaluation.effects import draw_margin
 from cradle.fitting import fit
 from cradle.pairs import SIDE, expressed, interaction_table
 from cradle.runs import Run
@@ -28,12 +29,15 @@ def table(run):
     return interaction_table(run)
 
 
-def test_draws_average_to_the_treatment_effects(run):
+def test_treatment_effects_are_the_mean_and_the_interval_of_the_draws(run):
     predictor = run.predictor()
     labels = list(run.perturbations["perturbation"][1:3])
     draws = effect_draws(predictor, labels, n_draws=5, n_cells=8, seed=2)
     effects = predictor.treatment_effects(labels, n_draws=5, n_cells=8, seed=2)
-    np.testing.assert_allclose(draws.mean(axis=0), effects.mean, atol=1e-6)
+    np.testing.assert_array_equal(draws.mean(axis=0), effects.mean)
+    margin = predictor.widening.of(draw_margin(draws))
+    np.testing.assert_array_equal(effects.mean - margin, effects.lower)
+    np.testing.assert_array_equal(effects.mean + margin, effects.upper)
 
 
 def test_every_pair_of_genes_is_there_once(run, table):

@@ -7,8 +7,10 @@ on where the counts are.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from cradle.errors import InputError
+from cradle.errors import InputError, is_disk_full
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,9 +95,10 @@ class OnDisk:
     _files: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
+        check_room(self.counts)
         indptr = np.zeros(self.n_cells + 1, np.int64)
         # files without a name: the system removes them with the process, however it ends
-        with tempfile.TemporaryFile() as indices, tempfile.TemporaryFile() as values:
+        with _unpacking(), tempfile.TemporaryFile() as indices, tempfile.TemporaryFile() as values:
             for rows, block in row_blocks(self.counts):
                 indptr[rows.start + 1 : rows.stop + 1] = np.diff(block.indptr)
                 indices.write(block.indices.astype(np.int32).tobytes())
@@ -151,6 +154,34 @@ def cell_source(adata: AnnData) -> CellSource:
     """The counts of a dataset where they are."""
     kind = InMemory if in_memory(adata.X) else OnDisk
     return kind(adata.X, adata.obs, adata.var_names)
+
+
+def check_room(counts: Any, copies: int = 1) -> None:
+    """Refuse counts on the disk for which the temporary folder has no room, 8 bytes a value."""
+    if in_memory(counts):
+        return
+    needed = 8 * copies * int(counts.group["data"].shape[0])
+    if (free := shutil.disk_usage(tempfile.gettempdir()).free) < needed:
+        raise _no_room(f"{needed / 2**30:.1f} GiB are needed, {free / 2**30:.1f} GiB are free")
+
+
+@contextmanager
+def _unpacking() -> Iterator[None]:
+    """Room that was there may be gone before it is used."""
+    try:
+        yield
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise _no_room("it is full") from error
+
+
+def _no_room(found: str) -> InputError:
+    return InputError(
+        "The temporary folder has no room for the unpacked counts.",
+        f"{tempfile.gettempdir()}: {found}.",
+        "Set TMPDIR to a folder on a larger disk.",
+    )
 
 
 def in_memory(counts: Any) -> bool:

@@ -94,6 +94,16 @@ def label_texts(labels: pd.Series) -> pd.Series:
     return labels.astype(object).where(labels.notna(), "nan").astype(str)
 
 
+def coded_texts(values: pd.Series) -> pd.Categorical:
+    """A column as text by small codes; the texts that occur are its categories, in their order.
+
+    ``astype(str)`` would make a text of its own for every cell.
+    """
+    codes, found = pd.factorize(values, use_na_sentinel=False)
+    texts, place = np.unique(found.astype(str).astype(object), return_inverse=True)
+    return pd.Categorical.from_codes(place[codes], pd.Index(texts))
+
+
 def batch_column(obs: pd.DataFrame, name: str | None = None) -> str | None:
     """Column of ``obs`` that holds the batch; an empty ``name`` means that none does."""
     if name is not None:

@@ -75,10 +75,14 @@ def build_index(
     members: list[IntArray] = []
     labels: list[int] = []
     states: list[int] = []
-    for code in np.unique(label):
+    # one sort brings the cells of a label together, passing ones first, each in their order
+    order = np.lexsort((failed, label))
+    codes, n_cells = np.unique(label, return_counts=True)
+    for code, end, n in zip(codes, n_cells.cumsum(), n_cells, strict=True):
+        cells = order[end - n : end]
+        of_state = np.split(cells, [n - failed[cells].sum()])
         for state in (1, 0) if both_directions else (1,):
-            there = np.flatnonzero((label == code) & (failed == bool(state)))
-            here = np.flatnonzero((label == code) & (failed != bool(state)))
+            there, here = of_state[state], of_state[1 - state]
             if len(there) and len(here):
                 row[here] = len(members)
                 members.append(there)

@@ -165,13 +165,20 @@ def _side_by_side(blocks: Iterator[_Block], sizes: Sequence[int]) -> Iterator[_S
 
     In processes: Scrublet seeds the one random generator that all threads share.
     """
-    n_processes = min(os.cpu_count() or 1, sum(size >= MIN_CELLS_APART for size in sizes))
+    n_processes = min(_cores(), sum(size >= MIN_CELLS_APART for size in sizes))
     if n_processes < 2:
         return (_scrublet(*block) for block in blocks)
     from joblib import Parallel, delayed
 
     several = Parallel(n_jobs=n_processes, pre_dispatch=n_processes, return_as="generator")
     return iter(several(delayed(_scrublet)(*block) for block in blocks))
+
+
+def _cores() -> int:
+    """Cores that this process may use: a cluster grants it fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _groups(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -9,7 +11,9 @@ import pandas as pd
 _DEPTH = ["fails_umi_counts", "fails_genes_detected"]
 
 
-def failed_kinds(obs: pd.DataFrame) -> npt.NDArray[np.int64]:
+def failed_kinds(
+    obs: pd.DataFrame, rows: npt.NDArray[np.integer[Any]] | None = None
+) -> npt.NDArray[np.int64]:
     """The kind of each cell by the rarest criterion that it fails, the one that says most of it.
 
     Too few counts and too few genes are one kind: both are low depth.
@@ -18,17 +22,24 @@ def failed_kinds(obs: pd.DataFrame) -> npt.NDArray[np.int64]:
     ----------
     obs
         ``qc_fail`` and, where cells were judged here, ``fails_<criterion>``.
+    rows
+        Which cells, and in which order; all by default.
 
     Returns
     -------
-    (n_cells,), 0 for QC-passing cells; failed ones count from 1, the most common kind first.
+    (n_rows,), 0 for QC-passing cells; failed ones count from 1, the most common kind first.
     """
-    failed = obs["qc_fail"].to_numpy(bool)
-    flags = obs.filter(regex="^fails_") == 1
+    rows = np.arange(len(obs)) if rows is None else rows
+    failed = obs["qc_fail"].to_numpy(bool)[rows]
+    at = rows[failed]
+    names = [name for name in obs if str(name).startswith("fails_")]
+    flags = pd.DataFrame({name: obs[name].to_numpy()[at] == 1 for name in names}, index=at)
     depth = [name for name in _DEPTH if name in flags]
     flags = flags.drop(columns=depth).assign(depth=flags[depth].any(axis=1), other=True)
     # whatever made a cell fail without a flag comes last, as every cell carries it
-    number = flags[failed].sum().to_numpy()
-    rarest = np.where(flags, number, len(obs) + 1).argmin(axis=1)
-    common = np.bincount(rarest[failed], minlength=len(number)).argsort(kind="stable")[::-1]
-    return np.where(failed, common.argsort()[rarest] + 1, 0)
+    number = flags.sum().to_numpy()
+    rarest = np.where(flags, number, len(rows) + 1).argmin(axis=1)
+    common = np.bincount(rarest, minlength=len(number)).argsort(kind="stable")[::-1]
+    kinds = np.zeros(len(rows), np.int64)
+    kinds[failed] = common.argsort()[rarest] + 1
+    return kinds

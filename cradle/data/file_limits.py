@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cradle.errors import InputError
 
 _OBTAIN = "obtain the file again from where it came from, or write it again with anndata."
+_COUNTS = ("/X/data", "/X/indices")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Limits:
         Files of a Zarr store, and chunks that its arrays are cut into.
     address_space
         Memory of the child process, bytes.
+    counts_on_disk
+        Whether the values and indices of X stay in the file, and so need no memory.
     """
 
     declared_bytes: int = 32 * 2**30
@@ -36,6 +39,7 @@ class Limits:
     objects: int = 50_000
     pieces: int = 500_000
     address_space: int = 2 * 2**30
+    counts_on_disk: bool = False
 
 
 class Budget:
@@ -43,7 +47,7 @@ class Budget:
 
     def __init__(self, limits: Limits, file_bytes: int) -> None:
         self.limits, self.file_bytes = limits, file_bytes
-        self.bytes = self.objects = self.pieces = 0
+        self.bytes = self.left_in_file = self.objects = self.pieces = 0
 
     def add_objects(self, number: int) -> None:
         self.objects += number
@@ -54,19 +58,24 @@ class Budget:
                 "remove what is not needed from `uns` and `obsm`, and write it again.",
             )
 
-    def add_bytes(self, number: int) -> None:
-        self.bytes += number
+    def add_bytes(self, number: int, *, left_in_file: bool = False) -> None:
+        if left_in_file:
+            self.left_in_file += number
+        else:
+            self.bytes += number
         if self.bytes > self.limits.declared_bytes:
             raise InputError(
                 "The file declares more data than this machine can hold.",
                 f"at least {self.bytes / 2**30:.1f} GiB; "
                 f"the limit is {self.limits.declared_bytes / 2**30:.1f} GiB.",
-                "store X as a sparse matrix, keep fewer cells or genes, or use a larger machine.",
+                "store X as a sparse matrix, keep fewer cells or genes, use a larger machine, or "
+                "train with `fit --on-disk`.",
             )
-        if self.bytes > max(self.limits.ratio_from, self.limits.ratio * self.file_bytes):
+        declared = self.bytes + self.left_in_file
+        if declared > max(self.limits.ratio_from, self.limits.ratio * self.file_bytes):
             raise InputError(
                 "The file declares far more data than it holds.",
-                f"at least {self.bytes / 2**20:.0f} MiB in a file of "
+                f"at least {declared / 2**20:.0f} MiB in a file of "
                 f"{self.file_bytes / 2**20:.2f} MiB.",
                 "store X as a sparse matrix (CSR) and write the file again.",
             )
@@ -76,7 +85,8 @@ class Budget:
     ) -> None:
         if chunks and math.prod(chunks) * item_bytes > self.limits.chunk_bytes:
             raise refusal("The file is stored in chunks that are too large.", name, "a huge chunk")
-        self.add_bytes(math.prod(shape) * item_bytes)
+        left_in_file = self.limits.counts_on_disk and name in _COUNTS
+        self.add_bytes(math.prod(shape) * item_bytes, left_in_file=left_in_file)
 
     def add_pieces(self, number: int) -> None:
         self.pieces += number

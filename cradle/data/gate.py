@@ -64,7 +64,7 @@ def open_safely(path: str | Path, limits: Limits | None = None) -> "ad.AnnData":
         hostile.
     """
     file = regular_file(path)
-    limits = limits or _machine_limits()
+    limits = limits or machine_limits()
     before = _identity(file, limits)
     check_file(file, limits)
     adata = read(file)
@@ -76,7 +76,7 @@ def open_safely(path: str | Path, limits: Limits | None = None) -> "ad.AnnData":
 def check_file(path: str | Path, limits: Limits | None = None) -> None:
     """Check a file or store without loading it; raises `InputError` as `open_safely` does."""
     file = regular_file(path)
-    limits = limits or _machine_limits()
+    limits = limits or machine_limits()
     sizes = [size for _, size, _ in _identity(file, limits).values()]
     if file.is_file():
         _check_signature(file)
@@ -116,6 +116,13 @@ def read(path: Path) -> "ad.AnnData":
         adata = ad.read_zarr(opened(path))
         adata.uns = as_from_hdf5(adata.uns)
         return adata
+
+
+def machine_limits(*, counts_on_disk: bool = False) -> Limits:
+    """The default limits, lowered to the physical memory of this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    largest = min(Limits().declared_bytes, memory)
+    return replace(Limits(), declared_bytes=largest, counts_on_disk=counts_on_disk)
 
 
 @contextmanager
@@ -192,12 +199,6 @@ def _identity(file: Path, limits: Limits) -> dict[str, tuple[int, int, int]]:
 
 def _mebibytes(file: Path) -> float:
     return sum(size for _, size, _ in _identity(file, Limits()).values()) / 2**20
-
-
-def _machine_limits() -> Limits:
-    """The default limits, lowered to the physical memory of this machine."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return replace(Limits(), declared_bytes=min(Limits().declared_bytes, memory))
 
 
 def _too_slow(file: Path) -> InputError:

@@ -63,14 +63,14 @@ class Cells:
         """
         rows = np.arange(adata.n_obs) if rows is None else rows
         code = {label: i for i, label in enumerate(labels)}
-        obs = adata.obs.iloc[rows]
+        obs = adata.obs
         return cls(
             SomeRows(cell_source(adata) if source is None else source, rows),
-            obs["perturbation"].astype(str).map(code).to_numpy(np.int64),
-            obs["qc_fail"].to_numpy(np.float32),
-            obs["library_size"].to_numpy(np.float32),
+            obs["perturbation"].iloc[rows].map(code).to_numpy(np.int64),
+            obs["qc_fail"].iloc[rows].to_numpy(np.float32),
+            obs["library_size"].iloc[rows].to_numpy(np.float32),
             torch.from_numpy(design.rows(labels)),
-            failed_kinds(obs),
+            failed_kinds(obs, rows),
         )
 
     def __len__(self) -> int:

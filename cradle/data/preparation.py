@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from cradle.data.cell_source import sharing_counts
+from cradle.data.columns import coded_texts
 from cradle.data.genes import select_genes
 from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
 from cradle.data.qc_genes import HbGenes
@@ -123,12 +126,11 @@ def perturbation_table(cells: pd.DataFrame, used: pd.Series[bool] | None = None)
         those only. ``n_counterparts`` are the QC-failed ones that serve as counterfactual
         reference, which needs a QC-passing cell of the same perturbation beside them.
     """
-    label, split = cells["perturbation"].astype(str), cells["split"].astype(str)
+    label, split = coded_texts(cells["perturbation"]), cells["split"]
     keep = pd.Series(True, cells.index) if used is None else used
-    labels = sorted(label.unique())
 
-    def count(mask: pd.Series[bool]) -> pd.Series[int]:
-        return label[mask].value_counts().reindex(labels, fill_value=0)
+    def count(mask: pd.Series[bool]) -> npt.NDArray[np.int64]:
+        return np.bincount(label.codes[mask], minlength=len(label.categories))
 
     table = pd.DataFrame(
         {
@@ -136,7 +138,8 @@ def perturbation_table(cells: pd.DataFrame, used: pd.Series[bool] | None = None)
             "n_val": count((split == "val") & keep),
             "n_test": count(split == "test"),
             "n_fail_train": count((split == "train") & keep & cells["qc_fail"].astype(bool)),
-        }
+        },
+        index=label.categories,
     )
     only_failed = table["n_fail_train"] == table["n_train"]
     table["n_counterparts"] = table["n_fail_train"].mask(only_failed, 0)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cradle.data.cell_source import sharing_counts
@@ -177,9 +176,9 @@ def annotate(
             seed=seed,
             hb_genes=thresholds.hb_genes,
         )
-    columns = [metrics.values, apply_thresholds(metrics, thresholds)]
-    kept = adata.obs.drop(columns=[*columns[0], *columns[1]], errors="ignore")
+    flags = apply_thresholds(metrics, thresholds)
+    kept = adata.obs.drop(columns=[*metrics.values, *flags], errors="ignore")
     record = {**adata.uns.get("cradle", {}), "thresholds": thresholds.to_json()}
-    flagged = sharing_counts(adata, pd.concat([kept, *columns], axis=1))
+    flagged = sharing_counts(adata, kept.assign(**metrics.values, **flags))
     flagged.uns["cradle"] = record
     return flagged

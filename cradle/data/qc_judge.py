@@ -113,8 +113,9 @@ def _flags(
     flags = pd.DataFrame(
         {f"fails_{c}": _fails(values[c].to_numpy(), thresholds[c]) for c in CRITERIA},
         index=values.index,
+        copy=False,
     )
-    flags["qc_fail"] = (flags[[f"fails_{c}" for c in counted]] == 1).any(axis=1)
+    flags["qc_fail"] = (flags == 1)[[f"fails_{c}" for c in counted]].any(axis=1)
     return flags
 
 

@@ -1,8 +1,9 @@
 """A name or a path -> the standard dataset; and the hash that identifies its content."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import scipy.sparse as sp
 
 from cradle.data import gate
 from cradle.data.catalogue import DATASETS, DatasetSpec, find
-from cradle.data.cell_source import read_on_disk, row_blocks
+from cradle.data.cell_source import BLOCK, read_on_disk, row_blocks
 from cradle.data.download import verify
 from cradle.data.file_limits import Limits
 from cradle.data.schema import (
@@ -133,7 +134,7 @@ def _load_catalogued(name: str, require_labels: bool, spec: InputSpec | None) ->
 
 def _load_on_disk(path: Path, require_labels: bool) -> "AnnData":
     file = gate.regular_file(path)
-    gate.check_file(file)
+    gate.check_file(file, gate.machine_limits(counts_on_disk=True))
     with gate.reading(file):
         adata = read_on_disk(file)
     if not is_standard(adata):
@@ -187,8 +188,15 @@ def _digest(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _texts(values: Any) -> str:
-    return hashlib.sha256(json.dumps([str(value) for value in values]).encode()).hexdigest()
+def _texts(values: Iterable[Any]) -> str:
+    """Hash of the texts as one JSON list, of which a block at a time is in memory."""
+    texts, digest = map(str, values), hashlib.sha256(b"[")
+    separator = ""
+    while block := list(itertools.islice(texts, BLOCK)):
+        digest.update((separator + json.dumps(block)[1:-1]).encode())
+        separator = ", "
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
 def _numbers(values: Any) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cradle.data.columns import coded_texts
 from cradle.data.dosage import canonical, genes_of, perturbed_genes
 from cradle.data.schema import CONTROL, SPLITS
 from cradle.errors import InputError, check_seed
@@ -60,20 +61,23 @@ def split_cells(
     """
     _check_cells(perturbation)
     check_seed(seed, "seed of the split")
-    labels = perturbation.astype(str)
+    coded = coded_texts(perturbation)
+    codes, labels = coded.codes, list(coded.categories)
     if test_combinations is None:
-        held_out = draw_held_out(labels.unique(), seed=seed, test_fraction=test_fraction)
+        held_out = draw_held_out(labels, seed=seed, test_fraction=test_fraction)
         combinations = bool(held_out)
     else:
-        held_out = measured(test_combinations, labels.unique())
-        combinations = any(len(genes_of(label)) > 1 for label in labels.unique())
+        held_out = measured(test_combinations, labels)
+        combinations = any(len(genes_of(label)) > 1 for label in labels)
     shares = _WITHOUT_TEST if combinations else _WITH_TEST
-    result = pd.Series("test", index=perturbation.index, dtype=object, name="split")
-    for label, cells in labels.groupby(labels, sort=True):
+    result = np.full(len(perturbation), SPLITS.index("test"), np.int8)
+    by_name = perturbation.index.to_numpy().argsort()
+    by_label = by_name[codes[by_name].argsort(kind="stable")]
+    for label, cells in zip(labels, np.split(by_label, np.bincount(codes).cumsum()), strict=False):
         if label not in held_out:
-            names = np.sort(cells.index.to_numpy())
-            result[names] = _deal(str(label), names.size, shares, seed)
-    return result.astype(pd.CategoricalDtype(list(SPLITS)))
+            result[cells] = _deal(str(label), cells.size, shares, seed)
+    dealt = pd.Categorical.from_codes(result, pd.Index(SPLITS))
+    return pd.Series(dealt, perturbation.index, name="split")
 
 
 def eligible_combinations(perturbations: Iterable[str]) -> list[str]:
@@ -154,10 +158,10 @@ def support_of(label: str, counts: Mapping[str, int], held_out: Collection[str])
 
 def _deal(
     label: str, n_cells: int, shares: tuple[int, int, int], seed: int
-) -> npt.NDArray[np.object_]:
-    """Splits of the cells of one perturbation in the order of their names."""
+) -> npt.NDArray[np.int8]:
+    """Place in ``SPLITS`` of each cell of one perturbation, in the order of their names."""
     sizes = _sizes(n_cells, shares)
-    dealt = np.repeat(np.array(SPLITS[:3], dtype=object), sizes)
+    dealt = np.repeat(np.arange(3, dtype=np.int8), sizes)
     # A generator for each label: other perturbations do not change the split of this one.
     rng = np.random.default_rng([seed, zlib.crc32(label.encode())])
     return dealt[rng.permutation(n_cells)]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from cradle.data.columns import coded_texts
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
@@ -24,6 +25,8 @@ SCORED_SPLITS = ("train", "val", "test")
 MIN_CELLS = 30
 SCALE = 1e4
 GROUP_KEYS = ["perturbation", "split", "half", "qc_fail"]
+#: Of the groups; the keys of cells are small codes.
+_TYPES = {"perturbation": str, "split": str, "half": np.int64, "batch": str}
 
 Side = Literal["all", "passing"]
 FloatArray = npt.NDArray[np.float64]
@@ -136,7 +139,8 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
     keys = _cell_keys(adata, seed)
     grouped = keys.groupby([*GROUP_KEYS, "batch"], observed=True, sort=True)
     group = grouped.ngroup().to_numpy()
-    groups = grouped.size().rename("n_cells").reset_index()
+    groups = grouped.size().rename("n_cells").reset_index().astype(_TYPES)
+    del keys, grouped
     totals = np.zeros((len(groups), adata.n_vars))
     squares = np.zeros_like(totals)
     library_size = adata.obs["library_size"].to_numpy(np.float64)
@@ -146,8 +150,10 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
         _add_by_group(totals, expression, group[rows])
         _add_by_group(squares, expression.multiply(expression), group[rows])
     n = groups["n_cells"].to_numpy()[:, None]
-    mean = totals / n
-    m2 = np.maximum(squares - n * mean**2, 0.0)
+    # in place: each of these arrays has a number for every group and gene
+    mean, m2 = np.divide(totals, n, out=totals), squares
+    m2 -= n * mean**2
+    np.maximum(m2, 0.0, out=m2)
     mean -= batch_offsets(groups, mean, CONTROL)
     groups, mean, m2 = merged(groups, GROUP_KEYS, mean, m2)
     genes = tuple(str(gene) for gene in adata.var_names)
@@ -238,22 +244,30 @@ def _cell_keys(adata: AnnData, seed: int) -> pd.DataFrame:
             f"obs columns {', '.join(map(str, adata.obs.columns))}.",
             "Standardize the file, split its cells and apply the QC thresholds first.",
         )
+    obs = adata.obs
     keys = pd.DataFrame(
         {
-            "perturbation": adata.obs["perturbation"].astype(str).to_numpy(),
-            "split": adata.obs["split"].astype(str).to_numpy(),
-            "qc_fail": adata.obs["qc_fail"].to_numpy(bool),
-            "batch": adata.obs["batch"].astype(str).to_numpy() if "batch" in adata.obs else "",
+            "perturbation": coded_texts(obs["perturbation"]),
+            "split": coded_texts(obs["split"]),
+            "qc_fail": obs["qc_fail"].to_numpy(bool),
+            "batch": coded_texts(obs["batch"]) if "batch" in obs else "",
         }
     )
+    return keys.assign(half=_halves(keys, adata.obs_names.to_numpy(), seed))
+
+
+def _halves(keys: pd.DataFrame, names: npt.NDArray[np.object_], seed: int) -> npt.NDArray[np.int8]:
+    """A random half of each cell, 0 and 1 in turn within each perturbation, split and QC flag."""
     # Drawn in the order of the names, so that a permuted file has the same halves.
-    draw = np.empty(adata.n_obs)
-    draw[adata.obs_names.to_numpy().argsort()] = np.random.default_rng(seed).random(adata.n_obs)
-    dealt = keys.groupby(["perturbation", "split"]).ngroup().to_numpy()
+    draw = np.empty(len(keys))
+    draw[names.argsort()] = np.random.default_rng(seed).random(len(keys))
+    dealt = keys.groupby(["perturbation", "split"], observed=True).ngroup().to_numpy()
     order = np.lexsort((draw, keys["qc_fail"], dealt))
-    half = np.empty(adata.n_obs, np.int64)
-    half[order] = pd.Series(dealt[order]).groupby(dealt[order]).cumcount() % 2
-    return keys.assign(half=half)
+    del draw
+    sizes = np.bincount(dealt)
+    half = np.empty(len(keys), np.int8)
+    half[order] = (np.arange(len(keys)) - np.repeat(sizes.cumsum() - sizes, sizes)) % 2
+    return half
 
 
 def _add_by_group(

@@ -62,6 +62,11 @@ def merged(
     member = sp.csr_matrix(
         (np.ones(len(code)), (code, np.arange(len(code)))), shape=(len(joint), len(code))
     )
-    joint_mean = member @ (sizes * mean) / joint["n_cells"].to_numpy()[:, None]
-    between = sizes * (mean - joint_mean[code]) ** 2
-    return joint, joint_mean, member @ (m2 + between)
+    joint_mean = member @ (sizes * mean)
+    joint_mean /= joint["n_cells"].to_numpy()[:, None]
+    squares = joint_mean[code]  # becomes m2 + sizes · (mean − joint mean)² without a further copy
+    np.subtract(mean, squares, out=squares)
+    squares **= 2
+    squares *= sizes
+    squares += m2
+    return joint, joint_mean, member @ squares

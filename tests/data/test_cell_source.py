@@ -2,17 +2,31 @@
 
 import json
 import os
+import shutil
+import tempfile
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from cradle.data.cell_source import InMemory, OnDisk, cell_source, row_blocks, take_rows
+from cradle.data import gate
+from cradle.data.cell_source import (
+    InMemory,
+    OnDisk,
+    cell_source,
+    check_room,
+    row_blocks,
+    take_rows,
+)
 from cradle.data.dosage import Design
+from cradle.data.file_limits import Limits
 from cradle.data.loading import CellDataModule, Cells
 from cradle.data.preparation import prepare
 from cradle.data.sources import data_hash, load
 from cradle.errors import InputError
 from cradle.fitting import fit
+from tests.data.small_file import store
 
 
 @pytest.fixture(params=["gzip"])
@@ -96,6 +110,47 @@ def test_what_cannot_be_read_from_the_disk_is_refused(screen, tmp_path):
     screen.write_h5ad(tmp_path / "raw.h5ad")
     with pytest.raises(InputError, match="standard form"):
         load(tmp_path / "raw.h5ad", on_disk=True)
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_counts_that_stay_on_the_disk_need_no_memory(screen, tmp_path, monkeypatch, kind):
+    path = tmp_path / f"screen.{kind}"
+    screen.write_h5ad(path) if kind == "h5ad" else store(path, screen)
+    memory = screen.X.data.nbytes + screen.X.indices.nbytes  # with anything beside them too little
+    monkeypatch.setattr(gate, "Limits", lambda: Limits(declared_bytes=memory))
+    with pytest.raises(InputError, match="more data than this machine can hold"):
+        load(path)
+    assert isinstance(cell_source(load(path, on_disk=True)), OnDisk)
+    monkeypatch.setattr(gate, "Limits", lambda: Limits(declared_bytes=memory // 100))
+    with pytest.raises(InputError, match="more data than this machine can hold"):
+        load(path, on_disk=True)
+
+
+def test_counts_on_the_disk_still_have_to_be_in_the_file(screen, tmp_path):
+    screen.write_h5ad(path := tmp_path / "screen.h5ad")
+    limits = Limits(ratio=0, ratio_from=screen.X.data.nbytes, counts_on_disk=True)
+    with pytest.raises(InputError, match="far more data than it holds"):
+        gate.check_file(path, limits)
+
+
+def test_a_temporary_folder_without_room_is_refused_before_unpacking(backed, monkeypatch):
+    needed = 8 * backed.X[:].nnz
+    usage = SimpleNamespace(free=needed - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
+    with pytest.raises(InputError, match="no room for the unpacked counts") as caught:
+        cell_source(backed)
+    assert "TMPDIR" in caught.value.do
+    usage.free = needed
+    check_room(backed.X)
+    with pytest.raises(InputError, match="no room"):
+        check_room(backed.X, copies=2)
+
+
+def test_a_disk_that_fills_while_counts_are_unpacked(backed, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(open, "/dev/full", "wb"))
+    with pytest.raises(InputError, match="it is full"):
+        cell_source(backed)
 
 
 def test_genes_are_not_selected_on_the_disk(backed):

@@ -18,8 +18,10 @@ def test_each_counterpart_has_the_same_label_and_the_opposite_state():
     for cell, row in enumerate(index.row):
         assert row >= 0
         there = index.members[row]
-        assert set(label[there]) == {label[cell]}
-        assert set(artifact[there]) == {1 - artifact[cell]}
+        opposite = (label == label[cell]) & (artifact == 1 - artifact[cell])
+        np.testing.assert_array_equal(there, np.flatnonzero(opposite))
+    groups = list(zip(index.label, index.artifact, strict=True))
+    assert groups == [(code, state) for code in range(6) for state in (1, 0)]
 
 
 def test_only_passing_cells_with_failed_siblings_are_eligible():

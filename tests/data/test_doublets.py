@@ -170,10 +170,19 @@ def test_batches_scored_side_by_side_are_those_scored_one_by_one(monkeypatch):
     data.obs["batch"] = np.array(["a", "b"])[np.arange(data.n_obs) % 2]
     expected = doublets.call_doublets(data)
     monkeypatch.setattr(doublets, "MIN_CELLS_APART", 100)
-    monkeypatch.setattr(doublets.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(doublets.os, "sched_getaffinity", lambda _: {3, 7})
+    monkeypatch.setattr(doublets.os, "cpu_count", lambda: 64)
     with monkeypatch.context() as patch:
         patch.setattr("joblib.Parallel.__call__", _counted(called := []))
         found = doublets.call_doublets(data)
     assert called == [2]
     assert found.runs == expected.runs
     pd.testing.assert_frame_equal(found.values, expected.values, check_exact=True)
+
+
+def test_as_many_processes_as_cores_are_granted(monkeypatch):
+    monkeypatch.setattr(doublets.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(doublets.os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert doublets._cores() == 1
+    monkeypatch.delattr(doublets.os, "sched_getaffinity")
+    assert doublets._cores() == 64

@@ -26,6 +26,13 @@ def test_low_counts_and_few_genes_are_one_kind():
     assert failed_kinds(obs)[2] == failed_kinds(obs)[3] != failed_kinds(obs)[0]
 
 
+def test_chosen_rows_are_judged_among_themselves():
+    rng = np.random.default_rng(0)
+    obs = _obs(**{name: (rng.random(200) < 0.2).astype(float) for name in ("a", "b", "c")})
+    rows = rng.permutation(200)[:60]
+    np.testing.assert_array_equal(failed_kinds(obs, rows), failed_kinds(obs.iloc[rows]))
+
+
 def test_criteria_that_cannot_be_measured_make_no_kind():
     obs = _obs(mt_percent=[0, 1, 1], doublet=[np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(failed_kinds(obs), [0, 1, 1])

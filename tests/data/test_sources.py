@@ -211,6 +211,15 @@ def test_hash_of_stored_zeros_and_unsorted_rows():
     np.testing.assert_array_equal(odd.indices, before)
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_the_hash_of_texts_is_that_of_one_json_list(n, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK", 2)
+    texts = ["cell", 'quo"te', "größe", "", "x, y"][:n]
+    expected = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    assert sources._texts(pd.Index(texts)) == expected
+    assert sources._texts(pd.Series(texts, dtype="category")) == expected
+
+
 def change_count(adata):
     adata.X.data[0] += 1
 

@@ -133,6 +133,12 @@ def test_seeds_repeat_and_differ() -> None:
     assert not split_cells(perturbation, seed=1).equals(split_cells(perturbation, seed=2))
 
 
+def test_a_seed_keeps_giving_what_it_gave() -> None:
+    labels = cells({"A": 9, "control": 6}).iloc[::-1]
+    codes = split_cells(labels.astype("category")).cat.codes
+    assert "".join(map(str, codes)) == "100200120002000"
+
+
 def test_another_perturbation_leaves_the_split_of_the_first_alone() -> None:
     few, more = cells({"control": 30, "A": 30}), cells({"control": 30, "A": 30, "B": 30})
     assert split_cells(few).astype(str).equals(split_cells(more)[few.index].astype(str))

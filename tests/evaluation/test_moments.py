@@ -1,12 +1,14 @@
 """Sufficient statistics: they are those of the cells themselves, however they are pooled."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 
 from cradle.errors import InputError
 from cradle.evaluation.moments import (
     MIN_CELLS,
+    _cell_keys,
     compute_moments,
     control_splits,
     observed_effects,
@@ -48,6 +50,14 @@ def test_halves_are_disjoint_balanced_and_make_up_the_whole(cells):
     assert (abs(first.n - second.n) <= 2).all()  # one per split at most
     weighted = first.n[:, None] * first.mean + second.n[:, None] * second.mean
     np.testing.assert_allclose(weighted / both.n[:, None], both.mean, rtol=1e-6)
+
+
+def test_a_seed_keeps_giving_the_halves_it_gave():
+    names = ["b", "a", "c", "h", "g", "f", "e", "d"]
+    obs = pd.DataFrame({"perturbation": ["A", "A", "A", "A", "A", "B", "B", "B"]}, index=names)
+    obs = obs.assign(split="train", qc_fail=[False, True] * 4, library_size=1.0)
+    keys = _cell_keys(AnnData(np.ones((8, 2)), obs=obs), seed=0)
+    assert keys["half"].tolist() == [1, 1, 0, 0, 0, 0, 0, 1]
 
 
 def test_dense_csr_csc_and_backed_cells_give_the_same(cells, tmp_path):
