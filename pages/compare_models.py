@@ -16,6 +16,7 @@ def body(choices: Choices) -> None:
     compare_view.figure(view)
     compare_view.one_score(view)
     compare_view.all_scores(view)
+    compare_view.counterfactual_term()
 
 
 show("compare", body, of_dataset=False)
