@@ -54,12 +54,15 @@ class Study:
         ``all`` combinations at once.
     seeds, sizes
         Unless others are given.
+    options
+        Further ones of the command that made the committed table.
     """
 
     source: str
     held_out: Literal["drawn", "pairs", "rotation", "all"] = "drawn"
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     sizes: dict[str, int] = field(default_factory=dict)
+    options: str = ""
 
     @property
     def simulated(self) -> bool:
@@ -71,9 +74,12 @@ STUDIES = {
     "simulated": Study("simulated"),
     # screens that no setting was chosen on
     "simulated_unseen": Study(
-        "simulated", seeds=(101, 102, 103, 104, 105), sizes={"n_cells": 3000, "n_genes": 1200}
+        "simulated",
+        seeds=(101, 102, 103, 104, 105),
+        sizes={"n_cells": 3000, "n_genes": 1200},
+        options=" --seeds 101 (102 with --n-cells 4000 --n-genes 1500, 103 with 6000 and 2500)",
     ),
-    "semi_synthetic": Study("semi_synthetic"),
+    "semi_synthetic": Study("semi_synthetic", options=" --base pbmc3k_raw.h5ad --seeds 0,1,2"),
     "norman_subset": Study("norman_subset", "pairs"),
     "norman_subset_rotation": Study("norman_subset", "rotation"),
     "papalexi": Study("papalexi"),
@@ -175,7 +181,8 @@ def add(name: str, table: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     if len(table):
         write_frame(TABLES / name / "table.csv", table)
         maker = "zero_shot --studies" if name.endswith("_zero_shot") else "study"
-        text = as_markdown(table, f"python -m benchmarks.{maker} {name}")
+        options = STUDIES[name].options if name in STUDIES else ""
+        text = as_markdown(table, f"python -m benchmarks.{maker} {name}{options}")
         write_text(TABLES / name / "table.md", text)
     return table
 
