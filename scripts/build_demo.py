@@ -1,8 +1,8 @@
 """Build what the app shows on a machine without data: ``make demo``.
 
-Writes ``assets/demo.h5ad``, the default simulated screen, with a CRADLE-VAE trained on it, and a
-CRADLE-VAE trained on the Norman subset, of which tables and weights are shipped but no cells
-(needs ``norman2019_subset.h5ad`` in ``CRADLE_DATA_DIR``).
+Writes ``assets/demo.h5ad``, the default simulated screen, with a CRADLE-VAE and, to compare it
+with, a SAMS-VAE trained on it, and a CRADLE-VAE trained on the Norman subset, of which tables and
+weights are shipped but no cells (needs ``norman2019_subset.h5ad`` in ``CRADLE_DATA_DIR``).
 """
 
 import argparse
@@ -24,22 +24,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.build_demo", description=__doc__)
     parser.parse_args()
     write_simulation(ASSETS / "demo.h5ad")
-    train("demo", None)
+    train("demo", "cradle_vae")
+    train("demo", "sams_vae")
     if locate("norman_subset") is None:
         print("norman_subset is not here: its run is left as it was")
     else:
-        train("norman_subset", NORMAN_PAIRS)
+        train("norman_subset", "cradle_vae", NORMAN_PAIRS)
     build_maps.store_quality("demo_cradle_vae")
     build_maps.store_maps()
     build_interactions.main()
 
 
-def train(dataset: str, test_combinations: tuple[str, ...] | None) -> None:
-    """Fit CRADLE-VAE at its defaults and put the run in place of the old one."""
-    final = ASSETS / "runs" / f"{dataset}_cradle_vae"
+def train(dataset: str, model: str, test_combinations: tuple[str, ...] | None = None) -> None:
+    """Fit a model at its defaults and put the run in place of the old one."""
+    final = ASSETS / "runs" / f"{dataset}_{model}"
     fresh = final.with_name(f"{final.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    fit(load(dataset), "cradle_vae", out=fresh, test_combinations=test_combinations)
+    fit(load(dataset), model, out=fresh, test_combinations=test_combinations)
     shutil.rmtree(fresh / "resume", ignore_errors=True)
     for passing in (".lock", "progress.json"):
         (fresh / passing).unlink(missing_ok=True)

@@ -64,6 +64,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
             f"--{option}", dest=setting, type=whole_number(least), metavar=option[0].upper()
         )
     simulated.add_argument("--artifact-rate", type=share, metavar="SHARE", help="default 0.2")
+    simulated.add_argument(
+        "--ceiling",
+        action="store_true",
+        help="also say what the truth allows: how well observed effects and clean cells score; "
+        "calls doublets, which takes longest",
+    )
     seed_option(simulated)
     json_option(simulated)
     simulated.set_defaults(run=simulate)
@@ -147,7 +153,7 @@ def _checked(arguments: argparse.Namespace) -> "tuple[AnnData | None, list[Viola
 
 def simulate(arguments: argparse.Namespace) -> Answer:
     """Simulate a screen, from nothing or on top of real cells."""
-    from cradle.simulation import SimulationConfig, write_simulation
+    from cradle.simulation import SimulationConfig, truth_ceiling, write_simulation
 
     known = {field.name for field in fields(SimulationConfig)}
     given = {k: v for k, v in vars(arguments).items() if k in known and v is not None}
@@ -164,4 +170,13 @@ def simulate(arguments: argparse.Namespace) -> Answer:
         f"{arguments.out}: {adata.n_obs:,} simulated cells × {adata.n_vars:,} genes, "
         f"{report['perturbations']} perturbations, seed {arguments.seed}."
     )
+    if arguments.ceiling:
+        report["ceiling"] = ceiling = truth_ceiling(adata)
+        found = ceiling["effect_correlation"]["all_cells"]
+        known = [f"{found[of]:.2f} ({of})" for of in ("singles", "pairs") if found[of] is not None]
+        text += (
+            f" Observed effects correlate with the true ones by {' and '.join(known)}; "
+            f"{ceiling['clean_pass_rate']['3']:.1%} of the clean cells pass quality control "
+            f"at 3 MAD, of all cells {ceiling['observed_pass_rate']['3']:.1%}."
+        )
     return Answer(report, text)

@@ -133,6 +133,17 @@ def test_simulate_on_real_cells(cli, real_data, tmp_path):
     assert cli("validate", tmp_path / "s.h5ad").code == 0
 
 
+def test_simulate_says_what_the_truth_allows(cli, tmp_path):
+    size = ("--cells", 600, "--genes", 300, "--perturbations", 3, "--pairs", 1, "--ceiling")
+    outcome = cli("simulate", tmp_path / "s.h5ad", *size, "--json")
+    ceiling = outcome.json["ceiling"]
+    assert 0.5 < ceiling["effect_correlation"]["all_cells"]["singles"] < 1
+    assert ceiling["clean_pass_rate"]["3"] > ceiling["observed_pass_rate"]["3"]
+    said = cli("simulate", tmp_path / "t.h5ad", *size, "--pairs", 0).out
+    assert "(singles); " in said
+    assert "of the clean cells pass quality control" in said
+
+
 def test_simulate_refuses_too_few_cells(refused, tmp_path):
     refused("simulate", tmp_path / "s.h5ad", "--cells", 10, says="n_cells")
     assert list(tmp_path.glob("*.h5ad")) == []
