@@ -173,9 +173,9 @@ def simulate(arguments: argparse.Namespace) -> Answer:
     if arguments.ceiling:
         report["ceiling"] = ceiling = truth_ceiling(adata)
         found = ceiling["effect_correlation"]["all_cells"]
-        known = [f"{found[of]:.2f} ({of})" for of in ("singles", "pairs") if found[of] is not None]
+        told = [f"{found[of]:.2f} ({of})" for of in ("singles", "pairs") if found[of] is not None]
         text += (
-            f" Observed effects correlate with the true ones by {' and '.join(known)}; "
+            f" Observed effects correlate with the true ones by {' and '.join(told)}; "
             f"{ceiling['clean_pass_rate']['3']:.1%} of the clean cells pass quality control "
             f"at 3 MAD, of all cells {ceiling['observed_pass_rate']['3']:.1%}."
         )
