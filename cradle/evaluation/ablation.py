@@ -30,7 +30,8 @@ def changes(table: pd.DataFrame, weight: float = 5.0) -> pd.DataFrame:
     Returns
     -------
     artifact_strength, score, mean and sd of the differences, n screens, in the order of
-    ``SCORES``; the sd of a single screen is NaN.
+    ``SCORES``; last of each score those of all strengths together (strength NaN). The sd of a
+    single screen is NaN.
     """
     near = -(table["pass_rate"] - table["pass_rate_clean"]).abs()
     table = table.assign(pass_rate=near)
@@ -39,22 +40,23 @@ def changes(table: pd.DataFrame, weight: float = 5.0) -> pd.DataFrame:
     without = table[table["model"] == WITHOUT].set_index(_KEY)[list(SCORES)]
     differences = (with_term - without).dropna().reset_index()
     long = differences.melt(_KEY, var_name="score")
-    by = long.groupby(["artifact_strength", "score"])["value"]
+    both = pd.concat([long, long.assign(artifact_strength=np.nan)])
+    by = both.groupby(["score", "artifact_strength"], dropna=False)["value"]
     found = by.agg(mean="mean", sd="std", n="size").reset_index()
     order = found["score"].map(list(SCORES).index)
     return found.iloc[np.lexsort((found["artifact_strength"], order))].reset_index(drop=True)
 
 
 def in_words(found: pd.DataFrame) -> list[str]:
-    """A sentence a score: where the term helps, where it costs, where the screens do not agree."""
+    """A sentence a score: whether the term helps, costs, or the screens do not agree."""
     return [_sentence(words, found[found["score"] == score]) for score, words in SCORES.items()]
 
 
 def _sentence(words: str, rows: pd.DataFrame) -> str:
-    told: dict[str, list[str]] = {"better": [], "worse": [], "no clear difference": []}
-    for strength, mean, sd in rows[["artifact_strength", "mean", "sd"]].to_numpy(float):
-        clear = abs(mean) > sd
-        how = "no clear difference" if not clear else "better" if mean > 0 else "worse"
-        told[how].append(f"{mean:+.3f} ± {sd:.3f} (strength {strength:g})")
-    said = "; ".join(f"**{how}** {', '.join(each)}" for how, each in told.items() if each)
-    return f"{words[0].upper()}{words[1:]}: {said}."
+    of_all = rows["artifact_strength"].isna()
+    mean, sd = rows.loc[of_all, ["mean", "sd"]].to_numpy(float)[0]
+    how = "better" if mean > 0 else "worse"
+    how = f"**{how}**" if abs(mean) > sd else "no clear difference"
+    each = rows[~of_all][["artifact_strength", "mean"]].to_numpy(float)
+    single = ", ".join(f"{value:+.3f} at strength {strength:g}" for strength, value in each)
+    return f"{words[0].upper()}{words[1:]}: {how}, {mean:+.3f} ± {sd:.3f} ({single})."

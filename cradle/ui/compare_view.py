@@ -174,8 +174,8 @@ def counterfactual_term() -> None:
     st.badge("simulated", icon=":material/science:", color="violet")
     st.markdown("\n".join(f"- {sentence}" for sentence in in_words(found)))
     st.caption(
-        f"CRADLE-VAE (α = 5) minus CRADLE-VAE w/o CF, mean ± standard deviation over "
-        f"{found['n'].min()} simulated screens of 2,500 cells × 1,000 genes that no other number "
+        "CRADLE-VAE (α = 5) minus CRADLE-VAE w/o CF, mean ± standard deviation over "
+        f"{found['n'].max()} simulated screens of 2,500 cells × 1,000 genes that no other number "
         "here uses; strength 1: the artifact of the demo. Effects and artifact: correlation with "
         "the simulated truth. Pass rate: its distance from that of clean validation cells, less is "
         "better. No clear difference: within the spread."

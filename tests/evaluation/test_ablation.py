@@ -41,17 +41,25 @@ def test_differences_are_paired_by_screen(table):
 
 
 def test_words_tell_help_from_cost_and_from_noise(table):
-    held_out, seen, artifact, pass_rate = in_words(changes(table))
-    assert held_out == (
-        "Effects of held-out pairs: **better** +0.120 ± 0.014 (strength 2); "
-        "**no clear difference** +0.000 ± 0.014 (strength 0.5)."
+    strong = table[table["artifact_strength"] == 2.0]
+    held_out, seen, artifact, pass_rate = in_words(changes(strong))
+    assert (
+        held_out == "Effects of held-out pairs: **better**, +0.120 ± 0.014 (+0.120 at strength 2)."
     )
-    assert "**no clear difference**" in seen
-    assert "**better**" not in seen
-    assert "**worse** -0.100 ± 0.000 (strength 2)" in artifact
-    assert "**better** +0.050" in pass_rate
+    assert "no clear difference, +0.000" in seen
+    assert "**worse**, -0.100" in artifact
+    assert "**better**, +0.050" in pass_rate
+
+
+def test_all_strengths_together_come_last(table):
+    found = changes(table)
+    together = found[found["artifact_strength"].isna()].set_index("score")
+    assert (together["n"] == 4).all()
+    assert together.loc["held_out", "mean"] == pytest.approx(0.06)
+    # help at one strength alone is no help
+    assert "no clear difference, +0.060" in in_words(found)[0]
 
 
 def test_one_screen_says_nothing(table):
-    said = in_words(changes(table[table["seed"] == 1]))
+    said = in_words(changes(table[(table["seed"] == 1) & (table["artifact_strength"] == 2)]))
     assert not any("better" in sentence or "worse" in sentence for sentence in said)
