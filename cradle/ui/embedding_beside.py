@@ -68,11 +68,15 @@ def _panels(drawn: list[tuple[Run, CellMap]]) -> None:
             with column:
                 _panel(run, found, points, by, gene)
             rows.append(points.drop(columns="row").assign(run=run.name))
+    plain = [run.spec.label for run, _ in drawn if not run.spec.artifact]
+    also = (
+        f" {', '.join(plain)}: knows no artifact; “off” is all that it generates." if plain else ""
+    )
     st.caption(
         "Each panel is computed by itself from the same observed cells and the run's own "
         "generated ones, so positions cannot be compared between panels. Mixing can: the share "
         "of nearest neighbours from the other source, 1 mixed as at random, 0 apart, in 50 "
-        "principal components."
+        f"principal components.{also}"
     )
     table_twin(pd.concat(rows, ignore_index=True), "maps_side_by_side")
 

@@ -211,5 +211,6 @@ def test_maps_of_several_runs_stand_side_by_side(further_runs: Path, open_page: 
     next(b for b in app.button if b.label.startswith("Compute the maps of 1")).click().run()
     panels = _table(calm(app), "run")
     assert set(panels["run"]) == {"demo", "sams"}
+    assert "SAMS-VAE: knows no artifact" in _words(app)
     again = open_page("embeddings", run="demo", method="PCA", n_generated="20", map_runs="sams")
     assert set(_table(calm(again), "run")["run"]) == {"demo", "sams"}
