@@ -101,6 +101,7 @@ _gene_choice.__name__ = "number of genes"  # argparse names the kind in its mess
 
 def models(_: argparse.Namespace) -> Answer:
     """List the registry."""
+    from cradle.models.config import defaults_for
     from cradle.models.registry import MODELS
 
     rows: list[dict[str, Any]] = [
@@ -118,7 +119,10 @@ def models(_: argparse.Namespace) -> Answer:
         [(r["name"], r["label"], _yes(r["generates"]), _yes(r["combinations"])) for r in rows],
     )
     keys = ", ".join(next(r["settings"] for r in rows if r["settings"]))
-    return Answer({"models": rows}, f"{text}\n\nSettings of the networks (--set): {keys}")
+    by_size = ", ".join(defaults_for(n_cells=1, n_genes=1, combinations=True))
+    text += f"\n\nSettings of the networks (--set): {keys}"
+    text += f"\n\nBy the size of the data unless given: {by_size}"
+    return Answer({"models": rows}, text)
 
 
 def _yes(value: Any) -> str:

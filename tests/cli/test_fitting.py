@@ -25,6 +25,7 @@ def test_models_lists_the_registry(cli):
     assert rows["additive"]["generates"] is False
     assert rows["cradle_vae_no_counterfactual"]["settings"]["counterfactual_weight"] == 0
     assert "CRADLE-VAE" in cli("models").out
+    assert "By the size of the data unless given: n_latent" in cli("models").out
 
 
 def test_fit_reports_and_leaves_a_complete_run(fitted):
