@@ -172,6 +172,8 @@ def counterfactual_term() -> None:
     found = changes(table)
     st.subheader("When the counterfactual term helps")
     st.badge("simulated", icon=":material/science:", color="violet")
+    st.markdown("It asks that the basal state of a cell stay the same when the cell is seen as if "
+                "it had the artifact. What that changes:")  # fmt: skip
     st.markdown("\n".join(f"- {sentence}" for sentence in in_words(found)))
     st.caption(
         "CRADLE-VAE (α = 5) minus CRADLE-VAE w/o CF, mean ± standard deviation over "
