@@ -168,13 +168,12 @@ def counterfactual_term() -> None:
     """When the term that sets CRADLE-VAE apart helps, measured where the truth is known."""
     if not COUNTERFACTUAL.is_file():
         return
-    table = pd.read_csv(COUNTERFACTUAL)
-    found = changes(table)
+    table, found, sentences = _term()
     st.subheader("When the counterfactual term helps")
     st.badge("simulated", icon=":material/science:", color="violet")
     st.markdown("It asks that the basal state of a cell stay the same when the cell is seen as if "
                 "it had the artifact. What that changes:")  # fmt: skip
-    st.markdown("\n".join(f"- {sentence}" for sentence in in_words(found)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
     st.caption(
         "CRADLE-VAE (α = 5) minus CRADLE-VAE w/o CF, mean ± standard deviation over "
         f"{found['n'].max()} simulated screens of 2,500 cells × 1,000 genes that no other number "
@@ -183,6 +182,13 @@ def counterfactual_term() -> None:
         "better. No clear difference: within the spread."
     )
     table_twin(table, "counterfactual_term")
+
+
+@st.cache_data(show_spinner=False)
+def _term() -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    table = pd.read_csv(COUNTERFACTUAL)
+    found = changes(table)
+    return table, found, in_words(found)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
