@@ -111,7 +111,7 @@ def through_gate(path: Path) -> dict[str, Any]:
     """The gate's verdict, by its own code in a forked process with its own limits."""
     try:
         file = gate.regular_file(path)
-        gate._identity(file, gate._machine_limits())
+        gate._identity(file, gate.machine_limits())
         if file.is_file():
             gate._check_signature(file)
     except InputError as error:
@@ -123,7 +123,7 @@ def through_gate(path: Path) -> dict[str, Any]:
         os.dup2(writer, 1)
         sys.stdout = os.fdopen(1, "w")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        gate._child(str(file), json.dumps(asdict(gate._machine_limits())), str(_GATE_SECONDS))
+        gate._child(str(file), json.dumps(asdict(gate.machine_limits())), str(_GATE_SECONDS))
         sys.stdout.flush()
         os._exit(0)
     os.close(writer)

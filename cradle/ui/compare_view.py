@@ -170,7 +170,6 @@ def counterfactual_term() -> None:
         return
     table, found, sentences = _term()
     st.subheader("When the counterfactual term helps")
-    st.badge("simulated", icon=":material/science:", color="violet")
     st.markdown("It asks that the basal state of a cell stay the same when the cell is seen as if "
                 "it had the artifact. What that changes:")  # fmt: skip
     st.markdown("\n".join(f"- {sentence}" for sentence in sentences))

@@ -65,7 +65,8 @@ def test_a_download_does_not_wait_for_a_fit(far, until, screen_file, tmp_path):
     out = str(tmp_path / "runs" / "long")
     fit = queue.submit(
         "fit", "long",
-        ["fit", str(screen_file), "--model", "cradle_vae", "--out", out, "--set", "n_hidden=16"],
+        ["fit", str(screen_file), "--model", "cradle_vae", "--out", out,
+         "--set", "n_hidden=16", "--set", "patience=2000"],  # ends by no means before it is stopped
         out,
     )  # fmt: skip
     until(fit, "running")
