@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -24,9 +24,8 @@ def effect_draws(
     n_cells: int,
     seed: int = 0,
     artifact: Literal["off", "on"] = "off",
-    progress: Callable[[int, int], None] | None = None,
-) -> npt.NDArray[np.float32]:
-    """Effects against control of each draw, log2(1 + 1e4·x/ℓ).
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Effects against control of each draw, log2(1 + 1e4·x/ℓ), of one label after the other.
 
     Their mean over draws is :meth:`Predictor.treatment_effects` of the same seed and numbers.
 
@@ -36,63 +35,26 @@ def effect_draws(
         Canonical labels that the model can express.
     n_draws, n_cells
         Posterior draws of the global variables, basal states common to all of them.
-    progress
-        Called with the number of labels done and their total.
 
-    Returns
-    -------
-    (n_draws, n_labels, n_genes)
+    Yields
+    ------
+    (n_draws, n_genes) for each label, of which no other is in memory.
     """
-    effects = np.empty((n_draws, len(labels), len(predictor.genes)), np.float32)
-    in_turn = _in_turn(predictor, labels, n_draws, n_cells, seed, artifact)
-    for i, draws in enumerate(in_turn):
-        effects[:, i] = draws
-        if progress is not None:
-            progress(i + 1, len(labels))
-    return effects
-
-
-def mean_and_margin(
-    predictor: Predictor,
-    labels: Sequence[str],
-    *,
-    n_draws: int,
-    n_cells: int,
-    seed: int,
-    artifact: Literal["off", "on"],
-    interval: float,
-) -> tuple[npt.NDArray[np.float32], FloatArray]:
-    """Mean over the draws of :func:`effect_draws` and half width of the interval.
-
-    The draws of one label at a time are in memory.
-
-    Returns
-    -------
-    (n_labels, n_genes) each; the half width of a single draw is NaN.
-    """
-    mean = np.empty((len(labels), len(predictor.genes)), np.float32)
-    margin = np.full(mean.shape, np.nan)
-    in_turn = _in_turn(predictor, labels, n_draws, n_cells, seed, artifact)
-    for i, draws in enumerate(in_turn):
-        mean[i] = draws.mean(axis=0)
-        if n_draws > 1:
-            margin[i] = draw_margin(draws, interval)
-    return mean, margin
-
-
-def _in_turn(
-    predictor: Predictor,
-    labels: Sequence[str],
-    n_draws: int,
-    n_cells: int,
-    seed: int,
-    artifact: Literal["off", "on"],
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Effects of each draw, (n_draws, n_genes), of one label after the other."""
     failed = artifact == "on"
     levels = Levels.drawn(predictor, n_draws=n_draws, n_cells=n_cells, seed=seed, failed=failed)
     control = levels.of(CONTROL, float(failed))
     for label in labels:
-        effects = np.empty((n_draws, len(predictor.genes)), np.float32)
-        effects[:] = levels.of(label, float(failed)) - control
-        yield effects
+        yield (levels.of(label, float(failed)) - control).astype(np.float32)
+
+
+def mean_and_margin(
+    in_turn: Iterable[npt.NDArray[np.float32]], shape: tuple[int, int], interval: float
+) -> tuple[npt.NDArray[np.float32], FloatArray]:
+    """Mean over the draws of :func:`effect_draws` and half width of the interval, each of the
+    ``shape`` (n_labels, n_genes); the half width of a single draw is NaN."""
+    mean, margin = np.empty(shape, np.float32), np.full(shape, np.nan)
+    for i, draws in enumerate(in_turn):
+        mean[i] = draws.mean(axis=0)
+        if len(draws) > 1:
+            margin[i] = draw_margin(draws, interval)
+    return mean, margin

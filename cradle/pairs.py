@@ -135,14 +135,19 @@ def _predicted(
     from cradle.effect_draws import effect_draws
 
     singles = sorted({gene for pair in pairs for gene in genes_of(pair)})
-    draws = effect_draws(
-        run.predictor(), singles + pairs,  # type: ignore[arg-type]  # it generates
-        n_draws=N_DRAWS, n_cells=N_CELLS, progress=progress,
+    names = singles + pairs
+    in_turn = effect_draws(
+        run.predictor(), names,  # type: ignore[arg-type]  # it generates
+        n_draws=N_DRAWS, n_cells=N_CELLS,
     )  # fmt: skip
-    usable, place = expressed(run), {name: i for i, name in enumerate(singles + pairs)}
-    found = {}
+    draws = {}
+    for done, (name, effect) in enumerate(zip(names, in_turn, strict=True), 1):
+        draws[name] = effect
+        if progress is not None:
+            progress(done, len(names))
+    usable, found = expressed(run), {}
     for pair in pairs:
-        each = [draws[:, place[name]].astype(float) for name in (*genes_of(pair), pair)]
+        each = [draws[name].astype(float) for name in (*genes_of(pair), pair)]
         effects = [np.concatenate([e.mean(axis=0, keepdims=True), e]) for e in each]
         z = [_z(e.mean(axis=0), e.std(axis=0, ddof=1)) for e in each]
         used = observed.get(pair) or responding(usable, *z)

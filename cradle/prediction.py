@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cradle.batches import Conditions
 from cradle.data.dosage import Design
-from cradle.effect_draws import mean_and_margin
+from cradle.effect_draws import effect_draws, mean_and_margin
 from cradle.evaluation.effects import POSTERIOR_ALONE, Effects, Widening
 from cradle.generated import (
     ArtifactSwitch,
@@ -163,10 +163,9 @@ class Predictor:
         shared = set(self.model.plates.values()) != {Plate.CELL}
         if not isinstance(self.model, CountVAE):
             n_cells = max(n_cells, N_PARTICLES)
-        mean, margin = mean_and_margin(
-            self, labels, n_draws=n_draws if shared else 1, n_cells=n_cells, seed=seed,
-            artifact=artifact, interval=interval,
-        )  # fmt: skip
+        in_turn = effect_draws(self, labels, n_draws=n_draws if shared else 1, n_cells=n_cells,
+                               seed=seed, artifact=artifact)  # fmt: skip
+        mean, margin = mean_and_margin(in_turn, (len(labels), len(self.genes)), interval)
         if not shared:
             return Effects(tuple(labels), self.genes, mean)
         margin = self.widening.of(margin)

@@ -32,7 +32,7 @@ def table(run):
 def test_treatment_effects_are_the_mean_and_the_interval_of_the_draws(run):
     predictor = run.predictor()
     labels = list(run.perturbations["perturbation"][1:3])
-    draws = effect_draws(predictor, labels, n_draws=5, n_cells=8, seed=2)
+    draws = np.stack([*effect_draws(predictor, labels, n_draws=5, n_cells=8, seed=2)], axis=1)
     effects = predictor.treatment_effects(labels, n_draws=5, n_cells=8, seed=2)
     np.testing.assert_array_equal(draws.mean(axis=0), effects.mean)
     margin = predictor.widening.of(draw_margin(draws))

@@ -35,6 +35,8 @@ QUESTIONS = {
     "simulated_zero_shot": _ZERO_SHOT,
     "semi_synthetic": "effects and artifacts put into real blood cells; some pairs are held out",
     "norman_subset": "five pairs are held out",
+    "norman_subset_searched": "five pairs are held out; each model at settings that a search of "
+    "the same size chose for it",
     "norman_subset_zero_shot": _ZERO_SHOT,
     "papalexi": "single perturbations; of each, some cells are held out",
 }
