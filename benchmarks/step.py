@@ -4,7 +4,8 @@
 counterfactual term on, gradient clipping and optimizer included; the minibatches are drawn before.
 The numerator of ``matmul_fraction`` is fixed, 6·512·(matrix weights of encoder and decoder): a
 factor 2 for multiply and add, times 3 for one forward and two backward products. Work that is
-saved raises the fraction, work beyond that lowers it. ``--genes`` takes another number of genes.
+saved raises the fraction, work beyond that lowers it. ``--genes`` and ``--perturbations`` take other
+numbers.
 
 In the same run: the step of ``cradle_vae_reference``, with the choices of the published code (five
 particles among them), and the step in mixed precision (bfloat16), each over the step. A GPU is used
@@ -35,10 +36,12 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WARM_UP, ROUNDS = 10, 40
 
 
-def measure(genes: int = N_GENES) -> dict[str, dict[str, float]]:
+def measure(
+    genes: int = N_GENES, perturbations: int = N_PERTURBATIONS
+) -> dict[str, dict[str, float]]:
     """Time steps and matrix products in turn; returns ``figures`` and ``ratios``."""
     torch.manual_seed(0)
-    data = screen(genes)
+    data = screen(genes, perturbations)
     module, reference = trained_module(data), trained_module(data, "cradle_vae_reference")
     batches = _batches(data)
     seconds = _alternate(
@@ -69,11 +72,11 @@ def measure(genes: int = N_GENES) -> dict[str, dict[str, float]]:
     }
 
 
-def screen(n_genes: int = N_GENES) -> CellDataModule:
+def screen(n_genes: int = N_GENES, n_perturbations: int = N_PERTURBATIONS) -> CellDataModule:
     """Negative-binomial counts, single perturbations and control, a fifth of the cells failed."""
     rng = np.random.default_rng(0)
     n_cells = N_CELLS * N_BATCHES
-    genes = [f"GENE{i}" for i in range(N_PERTURBATIONS)]
+    genes = [f"GENE{i}" for i in range(n_perturbations)]
     labels = ["control", *genes]
     cells = Cells(
         sp.csr_matrix(gamma_poisson(rng, np.tile(mean_counts(rng, n_genes), (n_cells, 1)))),

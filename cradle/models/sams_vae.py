@@ -46,10 +46,9 @@ class SparseEffects(nn.Module):
     def embedding_posterior(self, mask: Tensor) -> Normal:
         """``q(e | m)`` for masks ``(K, T, D)``."""
         if self.config.correlated_effects:
-            posterior: Normal = self.embedding(
-                self.embedding.lift(mask),
-                torch.eye(mask.shape[1], device=mask.device).expand(len(mask), -1, -1),
-            )
+            # a product with one-hot rows is the matrix itself, however many perturbations
+            of_onehot = self.embedding.mlp.input.weights[1].T
+            posterior: Normal = self.embedding(self.embedding.lift(mask) + of_onehot)
             return posterior
         return Normal(
             self.embedding_location.expand_as(mask),

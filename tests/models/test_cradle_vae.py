@@ -37,6 +37,15 @@ def kl_by_hand(network, batch, latents, index):
     return factual, reference
 
 
+def test_an_effect_is_told_its_mask_and_which_perturbation_it_is(network):
+    mask = torch.tensor([[[1.0, 0, 1, 1], [0, 0, 1, 0], [1, 1, 1, 1]]])
+    embedding = network.effects.embedding
+    told = embedding(embedding.lift(mask), torch.eye(3)[None])
+    posterior = network.effects.embedding_posterior(mask)
+    torch.testing.assert_close(posterior.loc, told.loc)
+    torch.testing.assert_close(posterior.scale, told.scale)
+
+
 def test_a_tenth_of_the_genes_is_hidden_in_training_only(shape, batch):
     network = CradleVAE(shape, dataclasses.replace(BASE, encoder_dropout=0.1))
     counts = torch.ones(20_000, 6)
