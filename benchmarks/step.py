@@ -4,8 +4,8 @@
 counterfactual term on, gradient clipping and optimizer included; the minibatches are drawn before.
 The numerator of ``matmul_fraction`` is fixed, 6·512·(matrix weights of encoder and decoder): a
 factor 2 for multiply and add, times 3 for one forward and two backward products. Work that is
-saved raises the fraction, work beyond that lowers it. ``--genes`` and ``--perturbations`` take other
-numbers.
+saved raises the fraction, work beyond that lowers it. ``--genes`` and ``--perturbations`` take
+other numbers.
 
 In the same run: the step of ``cradle_vae_reference``, with the choices of the published code (five
 particles among them), and the step in mixed precision (bfloat16), each over the step. A GPU is used

@@ -113,9 +113,15 @@ def _quality(run: Run, report: JSON) -> Iterator[Row]:
 
 
 def _truth(run: Run, truth: JSON) -> Iterator[Row]:
-    for metric, value in truth.items():
-        if isinstance(value, float):
-            yield run.model_name, "all", metric, value
+    parts = {
+        run.model_name: truth,
+        **truth.get("floor", {}),
+        "observed": truth.get("observed", {}),
+    }
+    for name, section in parts.items():
+        for metric, value in section.items():
+            if isinstance(value, float):
+                yield name, "all", metric, value
     own = f"{run.config['mad']:g}"
     for split, rates in (truth.get("clean_pass_rate_by_split") or {}).items():
         for mad, rate in rates.items():

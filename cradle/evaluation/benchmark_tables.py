@@ -46,6 +46,8 @@ _OTHERS = {
         "Variance of drawn cells", None, "of the observed variance", "1 is right, more is too "
         "much, near 0 is collapse: one cell drawn over and over."),
     "seconds": Described("Training time", False, "seconds", "Wall time of one fit."),
+    "wall_seconds": Described("Time of the whole process", False, "seconds",
+                              "Training, loading, quality control and evaluation; wall time."),
     "peak_mb": Described("Peak memory", False, "MB", "Largest resident memory of one fit."),
     "effect_correlation_seen": Described("ρ with the truth, trained on", True, "correlation"),
     "effect_correlation_heldout": Described(
@@ -53,6 +55,16 @@ _OTHERS = {
     "effect_correlation_heldout_interacting": Described(
         "ρ with the truth, held out, interacting", True, "correlation"),
     "artifact_correlation": Described("ρ with the true artifact", True, "correlation"),
+    **{
+        f"interval_coverage_{group}": Described(
+            f"Intervals that hold the truth, {words}", None, "share of effects",
+            "Of 95 % intervals; more than that is too wide, less too narrow.")
+        for group, words in {
+            "seen": "trained on",
+            "heldout": "held out, not interacting",
+            "heldout_interacting": "held out, interacting",
+        }.items()
+    },
 }  # fmt: skip
 
 

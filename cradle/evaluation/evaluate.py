@@ -28,6 +28,7 @@ from cradle.evaluation.truth import (
     artifact_correlations,
     clean_pass_rates,
     effect_correlations,
+    floor_correlations,
     interval_coverages,
 )
 
@@ -197,6 +198,9 @@ def _truth(
     found = effect_correlations(truth, scoring.predicted, trained, held_out)
     found |= interval_coverages(truth, scoring.predicted, trained, held_out)
     found["interacting_pairs"] = sorted(truth.interacting)
+    found["floor"] = floor_correlations(truth, scoring.baselines(), trained, held_out)
+    if (observed := scoring.observed("all")) is not None:
+        found["observed"] = effect_correlations(truth, observed, trained, held_out)
     if cells is not None:
         by_split = {
             split: clean_pass_rates(

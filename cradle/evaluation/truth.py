@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from cradle.evaluation.scores import matched
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from cradle.models.baselines import Baseline
 
 #: Twins share a library size, so their change is that of the profile at the same depth.
 ARTIFACT_SLOT = "true_artifact_effect_same_depth"
@@ -88,6 +90,26 @@ def effect_correlations(
         f"effect_correlation_{name}": _correlation(truth.effects, predicted, labels)
         for name, labels in _groups(truth, trained, held_out).items()
     }
+
+
+def floor_correlations(
+    truth: Truth,
+    baselines: Mapping[str, Baseline],
+    trained: Collection[str],
+    held_out: Collection[str],
+) -> JSON:
+    """:func:`effect_correlations` of each baseline; None where it cannot answer for the group."""
+    found: JSON = {}
+    for name, baseline in baselines.items():
+        told = baseline.treatment_effects(sorted({*trained, *held_out}))
+        answered = set(told.applicable)
+        found[name] = {
+            f"effect_correlation_{group}": _correlation(truth.effects, told, labels)
+            if labels <= answered
+            else None
+            for group, labels in _groups(truth, trained, held_out).items()
+        }
+    return found
 
 
 def interval_coverages(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 from cradle.evaluation.effects import POSTERIOR_ALONE
+from cradle.models.baselines import BASELINES
 from cradle.ui import store
 from cradle.ui.labels import GLOSSARY, safe_label
 
@@ -19,7 +21,7 @@ _TRUTH = {
     "effect_correlation_seen": (
         "trained on", "perturbation", "Perturbations whose cells the model was trained on."),
     "effect_correlation_heldout": (
-        "held out, not interacting", "pair",
+        "held out", "pair",
         "Pairs that it never saw, whose true effect is the sum of the singles."),
     "effect_correlation_heldout_interacting": (
         "held out, interacting", "pair",
@@ -72,30 +74,52 @@ def coverage(run_path: str, split: str, words: str) -> None:
 
 
 def truth(run: Run) -> None:
-    """Correlation of predicted and true effects; nothing where no truth is known."""
+    """Correlation of predicted and true effects beside that of simple rules and of the observed
+    effects; nothing where no truth is known."""
     found = store.scores_at(str(run.path)).get("truth")
     if not found:
         return
     st.subheader("Against the truth")
-    groups = compared_with_truth(run, found.get("interacting_pairs", []))
-    with st.container(horizontal=True, gap="small"):
-        for name, (words, of, explanation) in _TRUTH.items():
-            n = len(groups[name])
-            st.metric(f"ρ, {words}", _two(found, name), border=True, width=CARD, help=explanation,
-                      delta=f"{n} {of}{'s' * (n != 1)}", delta_color="off",
-                      delta_arrow="off")  # fmt: skip
-        st.metric(
-            "ρ, artifact", _two(found, "artifact_correlation"), border=True, width=CARD,
-            delta="mean of all kinds", delta_color="off", delta_arrow="off",
-            help="What the artifact switch changes in each gene, against what the simulated "
-            "artifacts change on average.",
-        )  # fmt: skip
+    interacting = found.get("interacting_pairs", [])
+    groups = compared_with_truth(run, interacting)
+    columns = {"who": st.column_config.TextColumn("", width=150)}
+    counted = []
+    for name, (words, of, explanation) in _TRUTH.items():
+        n = len(groups[name])
+        counted.append(f"{words}: {n} {of}{'s' * (n != 1)}")
+        columns[name] = st.column_config.NumberColumn(words, format="%.2f", help=explanation)
+    columns["artifact_correlation"] = st.column_config.NumberColumn(
+        "artifact", format="%.2f",
+        help="What the artifact switch changes in each gene, against what the simulated "
+        "artifacts change on average, over all their kinds.")  # fmt: skip
+    st.dataframe(truth_rows(run.name, found), hide_index=True, placeholder="–", key="truth",
+                 column_config=columns)  # fmt: skip
     st.caption(
-        "This screen is simulated, so the true effects are known. Correlation over perturbations "
-        "and genes of the predicted effects with the true ones, not the observed ones. "
-        + interacting_words(found.get("interacting_pairs", []), run.held_out)
+        "This screen is simulated, so the true effects are known. Correlation, over perturbations "
+        "and genes, of the predicted effects with the true ones, not the observed ones. "
+        f"{'; '.join(counted).capitalize()}. Floor: {GLOSSARY['floor']} Observed: the effects "
+        "measured on all cells of the perturbation, with their noise and artifacts; those of "
+        "held-out pairs the model has not seen. A dash: not applicable. "
+        + interacting_words(interacting, run.held_out)
         + covered_words(found)
     )
+
+
+def truth_rows(name: str, found: Mapping[str, Any]) -> pd.DataFrame:
+    """The model, the simple rules that have a correlation, and the observed effects, a row each.
+
+    Runs of earlier versions have the row of the model alone.
+    """
+    floor = found.get("floor") or {}
+    sections = {
+        safe_label(name): found,
+        **{f"floor: {rule.label}": floor.get(key) or {} for key, rule in BASELINES.items()},
+        "observed": found.get("observed") or {},
+    }
+    table = pd.DataFrame.from_dict(sections, orient="index")
+    table = table.reindex(columns=[*_TRUTH, "artifact_correlation"]).astype(float)
+    told = table.notna().any(axis=1) | (table.index == safe_label(name))
+    return table[told].rename_axis("who").reset_index()
 
 
 def compared_with_truth(run: Run, interacting: Collection[str]) -> dict[str, list[str]]:
@@ -127,11 +151,6 @@ def covered_words(found: Mapping[str, Any]) -> str:
     }
     told = [f"{_percent(share)} ({words})" for words, share in parts.items() if share is not None]
     return f" The drawn 95 % intervals hold {', '.join(told)} of the true effects." if told else ""
-
-
-def _two(values: Mapping[str, Any], name: str) -> str:
-    value = values.get(name)
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _percent(share: float) -> str:

@@ -25,6 +25,12 @@ def rows() -> pd.DataFrame:
             "linear": {"test": section(3, ate_rho=0.9, ate_r2=0.8)},
         },
         "field": {"mean_level": field},
+        "truth": {
+            "effect_correlation_seen": 0.9,
+            "interacting_pairs": ["A+B"],
+            "floor": {"additive": {"effect_correlation_seen": 0.7}},
+            "observed": {"effect_correlation_seen": 0.8, "effect_correlation_heldout": None},
+        },
         "artifact_on": {
             "hb_percent": {"generated": 0.3, "observed": 0.34, "n": 9, "observed_n": 9}
         },
@@ -45,3 +51,10 @@ def test_a_score_over_fewer_perturbations_is_not_comparable(rows):
 def test_failure_rates_with_the_artifact_on_stand_beside_the_observed_ones(rows):
     assert rows["cradle_vae artifact on", "all", "fails_hb_percent"] == 0.3
     assert rows["observed failed", "all", "fails_hb_percent"] == 0.34
+
+
+def test_the_floor_stands_beside_the_model_against_the_truth(rows):
+    told = {name: rows.get((name, "all", "effect_correlation_seen"))
+            for name in ("cradle_vae", "additive", "observed")}  # fmt: skip
+    assert told == {"cradle_vae": 0.9, "additive": 0.7, "observed": 0.8}
+    assert ("observed", "all", "effect_correlation_heldout") not in rows

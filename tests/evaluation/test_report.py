@@ -145,6 +145,10 @@ def test_the_truth_scores_one_against_itself(report):
     assert truth["effect_correlation_seen"] == pytest.approx(1.0)
     if truth["effect_correlation_heldout"] is not None:
         assert truth["effect_correlation_heldout"] == pytest.approx(1.0)
+    # what was measured carries noise and artifacts, which the truth does not
+    for without_model in (truth["floor"]["additive"], truth["observed"]):
+        assert 0.3 < without_model["effect_correlation_seen"] < 0.999
+    assert truth["floor"]["control_mean"]["effect_correlation_seen"] is None
     assert truth["artifact_correlation"] > 0.5
     assert set(truth["clean_pass_rate"]) == {"3", "4", "5"}
 

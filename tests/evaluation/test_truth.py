@@ -16,10 +16,12 @@ from cradle.evaluation.truth import (
     artifact_correlations,
     clean_pass_rates,
     effect_correlations,
+    floor_correlations,
     interval_coverages,
     truth_of,
     twin_change,
 )
+from cradle.models.baselines import TrainMeans, fit_baseline
 
 
 def test_truth_is_read_from_a_simulated_screen(screen):
@@ -61,6 +63,36 @@ def test_the_truth_correlates_fully_and_groups_are_kept_apart(screen):
         effect_correlations(truth, told, singles, plain)["effect_correlation_heldout_interacting"]
         is None
     )
+
+
+def test_the_floor_of_the_truth_is_that_of_the_baselines(screen):
+    truth = truth_of(screen)
+    labels = truth.effects.perturbations
+    singles = [label for label in labels if "+" not in label]
+    pairs = [label for label in labels if "+" in label and label not in truth.interacting]
+    known = truth.effects.rows(singles).mean
+    train = TrainMeans(("control", *singles), truth.effects.genes, np.vstack([0 * known[0], known]))
+    baselines = {"additive": fit_baseline("additive", train), "partial": Partial(train)}
+    found = floor_correlations(truth, baselines, singles, pairs)
+    sums = [sum(known[singles.index(gene)] for gene in pair.split("+")) for pair in pairs]
+    expected = np.corrcoef(np.ravel(sums), truth.effects.rows(pairs).mean.ravel())[0, 1]
+    assert found["additive"]["effect_correlation_seen"] == pytest.approx(1)
+    assert found["additive"]["effect_correlation_heldout"] == pytest.approx(expected)
+    assert found["additive"]["effect_correlation_heldout_interacting"] is None
+    # who leaves a perturbation out may have left out what is hard
+    assert found["partial"]["effect_correlation_seen"] is None
+    assert found["partial"]["effect_correlation_heldout"] == pytest.approx(expected)
+
+
+class Partial:
+    """The additive rule, but for the first single perturbation."""
+
+    def __init__(self, train: TrainMeans):
+        self.additive, self.left_out = fit_baseline("additive", train), train.labels[1]
+
+    def treatment_effects(self, query):
+        told = self.additive.treatment_effects([label for label in query if label != self.left_out])
+        return told.extended(query)
 
 
 def test_intervals_are_held_against_the_true_effects(screen):

@@ -15,6 +15,7 @@ from cradle.ui.evidence import (
     covered_words,
     interacting_words,
     interval_words,
+    truth_rows,
 )
 from cradle.ui.navigation import ROOT
 
@@ -30,6 +31,21 @@ def test_each_correlation_is_over_the_perturbations_that_are_counted_beside_it()
     for name, labels in groups.items():
         known, told = matched(truth.effects.rows(labels), run.predicted_effects)
         assert ate_rho(known.mean, told.mean) == pytest.approx(stored[name], abs=1e-4)
+
+
+def test_what_needs_no_model_stands_beside_the_model() -> None:
+    found = json.loads((DEMO / "metrics.json").read_text())["truth"]
+    table = truth_rows("mine", found).set_index("who")
+    assert list(table.index) == [
+        "mine", "floor: Additive", "floor: Matching mean", "floor: Perturbed mean",
+        "floor: Linear", "observed",
+    ]  # fmt: skip
+    heldout = table["effect_correlation_heldout"]
+    assert heldout["mine"] == found["effect_correlation_heldout"]
+    assert heldout["floor: Additive"] < heldout["mine"]
+    assert table["artifact_correlation"].notna().sum() == 1
+    earlier = {"effect_correlation_seen": 0.9}
+    assert list(truth_rows("mine", earlier)["who"]) == ["mine"]
 
 
 def test_pairs_that_interact_are_told_apart_by_whether_they_were_held_out() -> None:
