@@ -265,7 +265,7 @@ def _generable(source: str, run_path: str) -> CellMetrics:
     )
 
 
-@st.cache_data(max_entries=60, show_spinner=False)
+@st.cache_resource(max_entries=60, show_spinner=False)
 def _curves(source: str, doublets: _Doublets, criterion: str) -> pd.DataFrame:
     table = _metrics(source, doublets).values
     values = table[_shown_column(criterion, table)]
