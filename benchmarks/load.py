@@ -6,8 +6,8 @@ Starts the app on a free port and speaks Streamlit's own protocol: all sessions 
 ask for reruns one after the other, without a pause, and go on to the next page together. The first
 visitor of the server, who waits for imports, is not counted. ``seconds`` is the time from asking to
 the end of the script, as a visitor waits for it; ``resident_mb`` is the server's memory while all
-sessions are on that page. ``seconds`` are the wait of visitors who all ask at the same moment, again
-and again: nearly the number of sessions times ``server_cpu_ms``, the server's processor time a
+sessions are on that page. ``seconds`` are waits of visitors who all ask at once, again and again:
+nearly the number of sessions times ``server_cpu_ms``, the server's processor time a
 rerun, as Python runs one script at a time. ``client_cpu_ms`` is what the visitors themselves took
 of the same cores. Errors are exceptions; boxes in which a page says what is wrong do not count.
 Afterwards one session reruns the first page ``--reruns`` times while the server's memory is read;

@@ -25,7 +25,7 @@ def once(
     kept: dict[int, tuple[weakref.ref[pd.DataFrame], dict[object, T]]] = {}
 
     @functools.wraps(function)
-    def answer(table: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> T:
+    def answer(table: pd.DataFrame, /, *args: P.args, **kwargs: P.kwargs) -> T:
         own, asked = id(table), (args, *sorted(kwargs.items()))
         found = kept.get(own)
         if found is None or found[0]() is not table:
