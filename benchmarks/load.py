@@ -6,8 +6,12 @@ Starts the app on a free port and speaks Streamlit's own protocol: all sessions 
 ask for reruns one after the other, without a pause, and go on to the next page together. The first
 visitor of the server, who waits for imports, is not counted. ``seconds`` is the time from asking to
 the end of the script, as a visitor waits for it; ``resident_mb`` is the server's memory while all
-sessions are on that page. Afterwards one session reruns the first page ``--reruns`` times while
-the server's memory is read; ``growth_mb`` is the change over the second half.
+sessions are on that page. ``seconds`` are waits of visitors who all ask at once, again and again:
+nearly the number of sessions times ``server_cpu_ms``, the server's processor time a
+rerun, as Python runs one script at a time. ``client_cpu_ms`` is what the visitors themselves took
+of the same cores. Errors are exceptions; boxes in which a page says what is wrong do not count.
+Afterwards one session reruns the first page ``--reruns`` times while the server's memory is read;
+``growth_mb`` is the change over the second half.
 """
 
 import argparse
@@ -90,6 +94,8 @@ class Visit:
     took: float
     errors: int
     resident_mb: float
+    server_cpu: float  # seconds, of all reruns
+    client_cpu: float
 
     def row(self) -> dict[str, object]:
         """Of the table."""
@@ -101,6 +107,8 @@ class Visit:
             "reruns_per_second": round(len(self.seconds) / self.took, 2),
             "median_s": round(float(median), 3),
             "p95_s": round(float(p95), 3),
+            "server_cpu_ms": round(1000 * self.server_cpu / len(self.seconds), 1),
+            "client_cpu_ms": round(1000 * self.client_cpu / len(self.seconds), 1),
             "errors": self.errors,
             "resident_mb": round(self.resident_mb, 1),
             "load_average": os.getloadavg()[0],
@@ -119,16 +127,18 @@ async def visitors(
             for session in sessions:
                 session.page = page
             await asyncio.gather(*(session.rerun() for session in sessions))  # first paint
-            started = time.monotonic()
+            started, own = time.monotonic(), time.process_time()
+            server = cpu_seconds(process)
 
             async def visit(session: Session) -> list[float]:
                 return [await session.rerun() for _ in range(reruns)]
 
             seconds = await asyncio.gather(*(visit(session) for session in sessions))
-            took = time.monotonic() - started
+            took, own = time.monotonic() - started, time.process_time() - own
+            server = cpu_seconds(process) - server
             errors = sum(session.errors for session in sessions) - errors
             flat = [s for one in seconds for s in one]
-            found.append(Visit(page, n, flat, took, errors, resident_mb(process)))
+            found.append(Visit(page, n, flat, took, errors, resident_mb(process), server, own))
     return found
 
 
@@ -148,6 +158,12 @@ def resident_mb(process: int) -> float:
     """Resident memory of a process."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def cpu_seconds(process: int) -> float:
+    """Processor time of a process so far, in all its threads."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

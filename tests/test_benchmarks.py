@@ -2,13 +2,16 @@
 
 import importlib
 import json
+import os
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import converge, effects, generate, pages, screens, step
+from benchmarks import load as load_test
 from cradle.data.sources import data_hash, load
 from cradle.runs import Run
 
@@ -97,3 +100,7 @@ def test_every_page_of_the_app_is_measured():
 
     assert list(pages.TITLES) == [spec.title for spec in PAGES.values()]
     assert {title for title, _, _ in pages.CONTROLS.values()} <= set(pages.TITLES)
+
+
+def test_processor_time_of_a_process_is_what_it_says_itself():
+    assert load_test.cpu_seconds(os.getpid()) == pytest.approx(time.process_time(), abs=0.1)

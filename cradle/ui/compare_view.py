@@ -8,20 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from cradle.evaluation.ablation import changes, in_words
-from cradle.evaluation.benchmark_tables import (
-    describe,
-    left_out,
-    seed_values,
-    summarise,
-    undefined,
-)
-from cradle.evaluation.verdict import verdict
+from cradle.evaluation.benchmark_tables import describe, undefined
 from cradle.models.registry import MODELS
 from cradle.plots.comparison import model_scores
 from cradle.ui.compare_filters import SHIPPED, View
 from cradle.ui.figures import figure_with_table, plotted, table_twin
 from cradle.ui.labels import GLOSSARY
-from cradle.ui.score_tables import NOTHING, row_name, score_table, wide_table
+from cradle.ui.score_tables import NOTHING, row_name
 from cradle.ui.sidebar import Choices
 
 COUNTERFACTUAL = SHIPPED / "counterfactual_weight" / "table.csv"
@@ -46,13 +39,12 @@ def context(view: View, choices: Choices) -> None:
 
 def words(view: View) -> None:
     """Who wins, and whether the seeds allow to say so."""
-    about, summary = describe(view.metric), summarise(view.table, view.metric)
-    said = verdict(summary, seed_values(view.table, view.metric), view.metric, row_name, view.unit)
-    for sentence in said:
+    about = describe(view.metric)
+    for sentence in view.said:
         st.markdown(sentence)
-    if said:
-        _spreads(view, summary)
-    elif _models(summary).empty:
+    if view.said:
+        _spreads(view)
+    elif view.drawn[0].empty:
         st.info(f"No trained model has a {about.label} here, so there is nothing to draw: "
                 f"{undefined(view.metric) or NOTHING}.")  # fmt: skip
     else:
@@ -61,42 +53,37 @@ def words(view: View) -> None:
         st.caption(f"{about.label}: {about.explanation}")
 
 
-def _spreads(view: View, summary: pd.DataFrame) -> None:
+def _spreads(view: View) -> None:
     """What the numbers after ± are, and which seeds they leave out."""
-    if (summary["n_seeds"] > 1).any():
+    if (view.summary["n_seeds"] > 1).any():
         own = ("Each seed is a simulated screen of its own, so that rules without training vary "
                "too. " if view.unit != "seed" else "")  # fmt: skip
         short = view.unit.rsplit(maxsplit=1)[-1]
         st.caption(f"{own}± after a score: standard deviation over {short}s. ± after a "
                    f"difference: that of the differences {short} by {short}, which both sides "
                    "share; a difference smaller than it counts as none.")  # fmt: skip
-    if more := left_out(view.table, view.metric):
-        seeds = "; ".join(f"{_label(model)}: {', '.join(map(str, own))}" for model, own in more)
+    if view.left_out:
+        seeds = "; ".join(f"{_label(model)}: {', '.join(map(str, own))}"
+                          for model, own in view.left_out)  # fmt: skip
         st.caption("Over the seeds that every model here was run with. Left out, as another seed "
                    f"may be another screen: {seeds}.")  # fmt: skip
 
 
 def figure(view: View) -> None:
     """The chosen score of every model, with its spread, between floor and ceiling."""
-    summary = summarise(view.table, view.metric)
-    models = _models(summary)
+    models, seeds, references = view.drawn
     if models.empty:
         return
-    references = summary[~summary["kind"].isin(("model", "other")) & summary["mean"].notna()]
-    seeds = seed_values(view.table, view.metric)
-    seeds = seeds[seeds["model"].isin(models["model"])]
     about = describe(view.metric)
     figure_with_table(
         plotted(
             model_scores,
-            models.assign(name=[row_name(row) for _, row in models.iterrows()]),
-            seeds.assign(name=[row_name(row) for _, row in seeds.iterrows()]),
-            references.assign(name=[row_name(row) for _, row in references.iterrows()]),
+            models, seeds, references,
             title=f"{about.label} of each model",
             x=f"{about.label}{about.arrow} ({about.unit})" if about.unit else about.label,
             ascending=about.higher_is_better is False,
         ),
-        view.table[view.table["metric"] == view.metric], f"scores_{view.slug}",
+        view.rows, f"scores_{view.slug}",
         alt=f"{about.label} of {len(models)} models with their spread over {view.unit}s, "
             f"{view.words}.",
     )  # fmt: skip
@@ -115,7 +102,7 @@ def one_score(view: View) -> None:
     """The chosen score as a table, with what the papers print in a column of its own."""
     about = describe(view.metric)
     st.subheader(f"{about.label}, model by model")
-    table = score_table(view.table, view.metric, view.dataset, view.mad, view.split)
+    table = view.scores
     number, short = st.column_config.NumberColumn, view.unit.rsplit(maxsplit=1)[-1]
     columns: dict[str, Any] = {
         "model": st.column_config.TextColumn("model", pinned=True),
@@ -132,10 +119,6 @@ def one_score(view: View) -> None:
         "published_sd": number("published sd", format="%.3f"),
         "published_source": "published in",
     }  # fmt: skip
-    if table["n_folds"].max() == 1:
-        table = table.drop(columns="n_folds")
-    if table["published"].isna().all():
-        table = table.drop(columns=["published", "published_sd", "published_source"])
     st.dataframe(table, hide_index=True, placeholder="–", key="one_score",
                  column_config={k: v for k, v in columns.items() if k in table})  # fmt: skip
     note = ""
@@ -151,9 +134,8 @@ def one_score(view: View) -> None:
 def all_scores(view: View) -> None:
     """The main scores of every model side by side."""
     st.subheader("All main scores")
-    table = _wide_table(view.table)
     st.dataframe(
-        table,
+        view.wide,
         hide_index=True,
         key="all_scores",
         column_config={"model": st.column_config.TextColumn("model", pinned=True)},
@@ -161,7 +143,7 @@ def all_scores(view: View) -> None:
     st.caption(f"Mean ± standard deviation over {view.unit}s, of {view.words}. ↑ higher is "
                "better, ↓ lower. Training time is of the whole fit. A single seed has no "
                "±.")  # fmt: skip
-    table_twin(table, f"all_{view.slug}")
+    table_twin(view.wide, f"all_{view.slug}")
 
 
 def counterfactual_term() -> None:
@@ -183,21 +165,12 @@ def counterfactual_term() -> None:
     table_twin(table, "counterfactual_term")
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_resource(show_spinner=False)
 def _term() -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     table = pd.read_csv(COUNTERFACTUAL)
     found = changes(table)
     return table, found, in_words(found)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _wide_table(table: pd.DataFrame) -> pd.DataFrame:
-    return wide_table(table)
-
-
 def _label(model: str) -> str:
     return row_name(pd.Series({"model": model, "train_cells": "all"}))
-
-
-def _models(summary: pd.DataFrame) -> pd.DataFrame:
-    return summary[(summary["kind"] == "model") & summary["mean"].notna()]

@@ -30,6 +30,7 @@ from cradle.evaluation.sections import (
     small_groups,
 )
 from cradle.ui import store
+from cradle.ui.kept import once
 
 Reference = Literal["control", "perturbed"]
 MODEL = "model"
@@ -127,6 +128,7 @@ def control_can_be_halved(run_path: str, side: Side) -> bool:
     return halves_have_control(scoring(run_path, side))
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
 def splits(run_path: str) -> list[str]:
     """Splits of a run that can be scored, the held-out one first."""
     base = scoring(run_path, "all")
@@ -140,6 +142,7 @@ def splits(run_path: str) -> list[str]:
     return found
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
 def not_applicable(run_path: str) -> list[str]:
     """Perturbations that could be scored but that the model cannot express."""
     base = scoring(run_path, "all")
@@ -223,6 +226,12 @@ def agreement(terms: Terms) -> pd.DataFrame:
 def strongest(table: pd.DataFrame, by: str, limit: int = 20) -> pd.DataFrame:
     """The rows with the largest absolute effect, strongest first."""
     return table.loc[table[by].abs().sort_values(ascending=False, kind="stable").index[:limit]]
+
+
+@once
+def strongest_gene(table: pd.DataFrame) -> str:
+    """The gene of the largest observed effect, of those that were not perturbed."""
+    return str(strongest(table[~table["targeted"]], "observed", 1)["gene"].iloc[0])
 
 
 def against_perturbed(moments: Moments, split: str, side: Side, observed: Effects) -> Effects:

@@ -14,6 +14,7 @@ from cradle.ui import jobs_view, store
 from cradle.ui.errors import guard
 from cradle.ui.figures import figure_with_table, plotted
 from cradle.ui.glance import cells_table
+from cradle.ui.kept import once
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, safe_text
 from cradle.ui.quality_view import missing_cells
 from cradle.ui.sidebar import Choices
@@ -49,8 +50,7 @@ def composition(choices: Choices) -> None:
     elif "perturbation" not in adata.obs:
         st.info(f"{adata.n_obs:,} cells without perturbation labels; see page Quality control.")
         return
-    table = cells_table(choices)
-    table["perturbation"] = safe_labels(table["perturbation"])
+    table = _safe(cells_table(choices))
     names = list(dict.fromkeys(table["perturbation"]))
     rows = rows_shown(len(names), MAX_ROWS)
     shown = table[table["perturbation"].isin(names[:rows])]
@@ -83,11 +83,22 @@ def composition(choices: Choices) -> None:
             _batches(adata.obs)
 
 
-def _batches(obs: pd.DataFrame) -> None:
+@once
+def _safe(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(perturbation=safe_labels(table["perturbation"]))
+
+
+@once
+def _by_batch(obs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cells per batch, control and perturbed: a row each batch, and in long form."""
     kind = obs["perturbation"].astype(str).eq(CONTROL).map({True: CONTROL, False: "perturbed"})
     names = safe_labels(obs["batch"].astype(str))
     table = pd.crosstab(names, kind).rename_axis("batch").reset_index()
-    long = table.melt("batch", var_name="kind", value_name="n_cells")
+    return table, table.melt("batch", var_name="kind", value_name="n_cells")
+
+
+def _batches(obs: pd.DataFrame) -> None:
+    table, long = _by_batch(obs)
     figure_with_table(
         plotted(stacked_bars, long, category="batch", part="kind", title="Cells per batch"),
         table, "cells_per_batch", alt="Bars of cells per batch, control and perturbed.",

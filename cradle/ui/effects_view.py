@@ -17,6 +17,7 @@ from cradle.ui import comparison
 from cradle.ui.evidence import interval_words
 from cradle.ui.figures import figure_with_table, plotted, slug
 from cradle.ui.gene_view import gene_violins
+from cradle.ui.kept import once
 from cradle.ui.labels import GLOSSARY, safe_label, safe_labels, split_name
 from cradle.ui.sidebar import Choices
 from cradle.ui.summaries import unseen
@@ -117,23 +118,20 @@ def ask(run: Run) -> View:
 def scatter(view: View) -> str | None:
     """Predicted against observed; returns the gene that was clicked."""
     table = comparison.points(view.terms)
-    shown = spots(table)
-    others = None if view.baseline is None else spots(comparison.points(view.terms, view.baseline))
+    shown = _spots(table)
+    others = None if view.baseline is None else _spots(comparison.points(view.terms, view.baseline))
     rows = comparison.score_rows(view.terms, view.targets).set_index("who")
     n = rows["perturbations"]
     rows = rows[n == n[comparison.MODEL]]  # rules on fewer do not compare
     rho = rows.loc[comparison.MODEL, "ate_rho"]
-    safe = {name: safe_labels(shown[name]) for name in ("perturbation", "gene")}
     chosen = figure_with_table(
         plotted(
             effect_scatter,
-            shown.assign(**safe), title=f"Predicted and observed effects agree with ρ = {rho:.2f}",
-            others=None if others is None else others.assign(
-                gene=safe_labels(others["gene"]),
-                perturbation=safe_labels(others["perturbation"])),
+            shown, title=f"Predicted and observed effects agree with ρ = {rho:.2f}",
+            others=others,
             other_name="" if view.baseline is None else BASELINES[view.baseline].label,
         ),
-        table.drop(columns="row"), f"effects_{view.slug}",
+        _without_row(table), f"effects_{view.slug}",
         alt=f"Scatter of predicted against observed effects, {view.words}; correlation {rho:.2f}.",
         select=["points"],
     )  # fmt: skip
@@ -142,6 +140,18 @@ def scatter(view: View) -> str | None:
     if ahead := not_behind(rows):
         st.caption(f":material/info: Here the model is **not ahead** of: {ahead}.")
     return str(table["gene"].iloc[chosen[0]]) if chosen else None
+
+
+@once
+def _spots(table: pd.DataFrame) -> pd.DataFrame:
+    """The points that are drawn, with safe names."""
+    shown = spots(table)
+    return shown.assign(**{name: safe_labels(shown[name]) for name in ("perturbation", "gene")})
+
+
+@once
+def _without_row(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns="row")
 
 
 def not_behind(rows: pd.DataFrame) -> str:
@@ -224,7 +234,7 @@ def gene(choices: Choices, run: Run, view: View, clicked: str | None) -> None:
     genes = run.moments.genes
     if clicked is not None and clicked != st.session_state.get("last_clicked"):
         st.session_state["gene"] = st.session_state["last_clicked"] = clicked
-    strongest = comparison.strongest(table[~table["targeted"]], "observed", 1)["gene"].iloc[0]
+    strongest = comparison.strongest_gene(table)
     name = st.selectbox(
         "One gene", genes, index=genes.index(strongest), key="gene", bind="query-params",
         format_func=safe_label, help="Click a point of the scatter, or search any modelled gene. "

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import streamlit as st
 
 from cradle.ui import quality, store
 from cradle.ui.sidebar import Choices
@@ -22,14 +23,18 @@ def of_run(choices: Choices, run: Run) -> Choices:
 def failed_marks(choices: Choices, run: Run) -> pd.DataFrame:
     """Failed cells that the model can express × criteria that were judged: whether each fails.
 
-    The cells of the dataset must be on this machine.
+    The cells of the dataset must be on this machine. Nobody changes the answer.
     """
-    own = of_run(choices, run)
-    flags, adata = quality.flags(own), store.cells(own)
-    assert flags is not None
-    assert adata is not None
-    label = adata.obs["perturbation"].astype(str)
-    known = {name for name in label.unique() if run.support(name) != "gene never seen"}
+    key = quality.key_of(of_run(choices, run))
+    assert key is not None
+    return _marks(key, store.fingerprint(str(run.path)), run)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _marks(key: quality.Key, fingerprint: str, _run: Run) -> pd.DataFrame:
+    flags = quality.flags_of(key)
+    label = store.cells_of(key.source).obs["perturbation"].astype(str)
+    known = {name for name in label.unique() if _run.support(name) != "gene never seen"}
     chosen = (flags["qc_fail"] & label.isin(known)).to_numpy(bool)
-    judged = [c for c in run.thresholds.judged if flags[f"fails_{c}"].notna().any()]
+    judged = [c for c in _run.thresholds.judged if flags[f"fails_{c}"].notna().any()]
     return pd.DataFrame({c: flags.loc[chosen, f"fails_{c}"] == 1 for c in judged})

@@ -1,16 +1,20 @@
 """A figure, its table and its files, always together."""
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
+import pyarrow as pa
 import streamlit as st
+from streamlit.dataframe_util import convert_pandas_df_to_arrow_table
 
 from cradle.files import without_formulas
 from cradle.plots.room import make_room
 from cradle.plots.theme import DARK, LIGHT, dress
+from cradle.ui.kept import once
 
 MAX_ROWS = 1_000
 _SIMULATED = "simulated data"
@@ -46,7 +50,15 @@ def plotted(make: Callable[..., go.Figure], *args: object, **kwargs: object) -> 
     return _plotted(name, simulated, _dark(), args, kwargs, make)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@once
+def _contents(table: pd.DataFrame) -> bytes:
+    """A hash of a table: of its values, names and types."""
+    about = repr((table.shape, list(table.columns), list(table.dtypes), table.index.names))
+    values = pd.util.hash_pandas_object(table).to_numpy()
+    return hashlib.sha256(about.encode() + values.tobytes()).digest()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={pd.DataFrame: _contents})
 def _plotted(
     name: str, simulated: bool, dark: bool, args: Any, kwargs: Any,
     _make: Callable[..., go.Figure],
@@ -141,9 +153,15 @@ def table_twin(table: pd.DataFrame, name: str) -> None:
     """The table behind a figure: CSV download, and the rows in an expander."""
     with st.expander(f"Table behind the figure ({len(table):,} rows)", icon=":material/table:"):
         csv_button(table, name)
-        st.dataframe(table.head(MAX_ROWS), hide_index=True, key=f"table_{name}")
+        st.dataframe(_rows(table), hide_index=True, key=f"table_{name}")
         if len(table) > MAX_ROWS:
             st.caption(f"The first {MAX_ROWS:,} rows; the CSV holds all {len(table):,}.")
+
+
+@once
+def _rows(table: pd.DataFrame) -> pa.Table:
+    """The rows shown, in the form in which they are sent."""
+    return convert_pandas_df_to_arrow_table(table.head(MAX_ROWS))
 
 
 def slug(text: str) -> str:

@@ -23,6 +23,7 @@ def route() -> None:
         st.session_state["choices"] = sidebar.draw()
     chosen.run()
     warm.start()
+    warm.collect()
 
 
 def show(key: str, body: Body, *, of_dataset: bool = True) -> None:

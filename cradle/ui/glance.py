@@ -25,8 +25,16 @@ SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
 
 
 def cells_table(choices: Choices) -> pd.DataFrame:
-    """Cells per perturbation and split: from the cells, else from the run."""
-    adata, run = store.cells(choices), store.run(choices)
+    """Cells per perturbation and split: from the cells, else from the run; not to be changed."""
+    source, run = choices.dataset.source, choices.run
+    data = None if source is None else store.hash_of(source)
+    model = None if run is None else store.fingerprint(str(run.path))
+    return _cells_table(data, model, choices)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _cells_table(data: str | None, model: str | None, _choices: Choices) -> pd.DataFrame:
+    adata, run = store.cells(_choices), store.run(_choices)
     if adata is None:
         assert run is not None
         return stored_composition(run.perturbations)

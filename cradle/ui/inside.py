@@ -30,7 +30,7 @@ def artifact_vector(run_path: str) -> pd.DataFrame:
     """``cradle.inside.artifact_vector`` of a run that has learned an artifact."""
     from cradle.inside import artifact_vector
 
-    return artifact_vector(store.predictor_at(run_path))
+    return _table(artifact_vector, artifact_vector.__name__, run_path, store.fingerprint(run_path))
 
 
 def artifact_genes(run_path: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +13,7 @@ from cradle.plots.palette import ARTIFACT_ON
 from cradle.ui import inside
 from cradle.ui.failed import failed_marks
 from cradle.ui.figures import figure_with_table, plotted
+from cradle.ui.kept import once
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
 
@@ -32,25 +33,26 @@ def artifact(choices: Choices, run: Run) -> None:
         return
     path = str(run.path)
     every, changes = inside.artifact_vector(path), inside.artifact_genes(path)
-    genes = changes[changes["kind"] == 0]
-    st.markdown(artifact_words(strongly_changed(genes), len(genes)))
+    whole = _parts(changes)[0]
+    st.markdown(artifact_words(whole.strong, len(whole.genes)))
     kind = picked_kind(every, changes)
     if every["kind"].max() > 1 and choices.dataset.source is not None:
         _criteria_of(choices, run, kind)
-    components, genes = every[every["kind"] == kind], changes[changes["kind"] == kind]
+    components, part = _components(every)[kind], _parts(changes)[kind]
+    genes = part.genes
     name = "the artifact" if components["share"].iloc[0] == 1 else f"kind {kind}"
     left, right = st.columns(2, gap="large")
     with left:
-        top = genes.head(N_GENES).rename(columns={"change": "predicted"})
+        top = part.top
         figure_with_table(
             plotted(
                 top_genes,
-                top.assign(gene=safe_labels(top["gene"])),
+                top,
                 title=f"The {len(top)} genes that {name} changes most",
                 names=("artifact on − off", ""), x="artifact on minus off (log2 units)",
                 style=ARTIFACT_ON,
             ),
-            changes.assign(gene=safe_labels(changes["gene"])), f"artifact_genes_{run.name}",
+            _named(changes), f"artifact_genes_{run.name}",
             alt="Change of each gene when the artifact is switched on, with intervals.",
         )  # fmt: skip
         st.caption(
@@ -66,12 +68,43 @@ def artifact(choices: Choices, run: Run) -> None:
             every, f"artifact_vector_{run.name}",
             alt=f"Posterior mean and interval of {len(components)} components of the artifact.",
         )  # fmt: skip
-        st.caption(_vector_words(components, acts=not strongly_changed(genes).empty))
+        st.caption(_vector_words(components, acts=not part.strong.empty))
+
+
+class _Part(NamedTuple):
+    """Genes of one kind of artifact, those that change strongly, and those that are drawn."""
+
+    genes: pd.DataFrame
+    strong: pd.DataFrame
+    top: pd.DataFrame
+
+
+@once
+def _parts(changes: pd.DataFrame) -> dict[int, _Part]:
+    """The genes of each kind; kind 0 is all kinds together."""
+    parts = {}
+    for kind in changes["kind"].unique().tolist():
+        genes = changes[changes["kind"] == kind]
+        top = genes.head(N_GENES).rename(columns={"change": "predicted"})
+        top = top.assign(gene=safe_labels(top["gene"]))
+        parts[kind] = _Part(genes, strongly_changed(genes), top)
+    return parts
+
+
+@once
+def _components(every: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """The vector of each kind of artifact."""
+    return {kind: every[every["kind"] == kind] for kind in every["kind"].unique().tolist()}
+
+
+@once
+def _named(changes: pd.DataFrame) -> pd.DataFrame:
+    return changes.assign(gene=safe_labels(changes["gene"]))
 
 
 def picked_kind(components: pd.DataFrame, changes: pd.DataFrame) -> int:
     """The kind of artifact to look at, from 1; nothing to pick where there is but one."""
-    shares = components.drop_duplicates("kind")["share"].tolist()
+    shares = [float(own["share"].iloc[0]) for own in _components(components).values()]
     if len(shares) == 1:
         return 1
     st.markdown(
@@ -94,7 +127,7 @@ def picked_kind(components: pd.DataFrame, changes: pd.DataFrame) -> int:
 def _criteria_of(choices: Choices, run: Run, kind: int) -> None:
     """Which quality criteria the observed cells of a kind fail, beside all failed cells."""
     failed = failed_marks(choices, run)
-    marks = failed.sample(min(MAX_CELLS, len(failed)), random_state=0)
+    marks = _drawn(failed)
     if marks.empty:
         return
     kinds = inside.kinds(str(run.path), str(choices.dataset.source), marks.index)
@@ -107,6 +140,11 @@ def _criteria_of(choices: Choices, run: Run, kind: int) -> None:
         "counts decide what becomes of it. The learned share differs from this count: it is of the "
         "training cells, and a cell that could be of several kinds counts for each in part."
     )
+
+
+@once
+def _drawn(failed: pd.DataFrame) -> pd.DataFrame:
+    return failed.sample(min(MAX_CELLS, len(failed)), random_state=0)
 
 
 def kind_words(kinds: pd.Series[int], marks: pd.DataFrame, kind: int) -> str:
@@ -138,8 +176,7 @@ def kind_words(kinds: pd.Series[int], marks: pd.DataFrame, kind: int) -> str:
 
 
 def _top_genes(changes: pd.DataFrame, kind: int, n: int = 3) -> str:
-    strong = strongly_changed(changes[changes["kind"] == kind])
-    return _with_arrows(strong, n) or "changes no gene with certainty"
+    return _with_arrows(_parts(changes)[kind].strong, n) or "changes no gene with certainty"
 
 
 def _with_arrows(genes: pd.DataFrame, n: int) -> str:

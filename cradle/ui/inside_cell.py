@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
+from streamlit.dataframe_util import convert_pandas_df_to_arrow_table
 
 from cradle.data.qc import CRITERIA
 from cradle.plots.latents import before_after, criteria_moves
 from cradle.ui import inside, inside_artifact, quality, store
 from cradle.ui.failed import failed_marks, of_run
 from cradle.ui.figures import csv_bytes, figure_with_table, plotted, slug
+from cradle.ui.kept import once
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.labels import criterion_label, safe_label, safe_labels
 from cradle.ui.sidebar import Choices
@@ -54,10 +57,18 @@ def failed_cells(choices: Choices, run: Run) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by cell: cell, perturbation, split, fails (criteria in words), library_size and
-        the measurable criteria.
+        the measurable criteria. Nobody changes it.
     """
-    own = of_run(choices, run)
-    marks, values, adata = failed_marks(choices, run), quality.metrics(own), store.cells(own)
+    key = quality.key_of(of_run(choices, run))
+    return _failed_cells(key, store.fingerprint(str(run.path)), choices, run)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _failed_cells(
+    key: quality.Key | None, fingerprint: str, _choices: Choices, _run: Run
+) -> pd.DataFrame:
+    marks, values = failed_marks(_choices, _run), quality.metrics(_choices)
+    adata = store.cells(_choices)
     assert values is not None
     assert adata is not None
     obs = adata.obs.loc[marks.index]
@@ -65,7 +76,7 @@ def failed_cells(choices: Choices, run: Run) -> pd.DataFrame:
         {
             "cell": marks.index.astype(str),
             "perturbation": obs["perturbation"].astype(str),
-            "split": run.split.reindex(marks.index).fillna("unused"),
+            "split": _run.split.reindex(marks.index).fillna("unused"),
             "fails": [", ".join(map(criterion_label, marks.columns[row]))
                       for row in marks.to_numpy()],
             "library_size": obs["library_size"].astype(float),
@@ -81,16 +92,13 @@ def failed_cells(choices: Choices, run: Run) -> pd.DataFrame:
 
 def pick(failed: pd.DataFrame, run: Run) -> pd.Series:
     """The row of the cell that the reader or the link has picked; the first one before that."""
-    labels = [_ALL, *sorted(failed["perturbation"].unique())]
-    chosen = st.selectbox("Failed cells of", labels, key="cell_perturbation", bind="query-params",
-                          format_func=safe_label)  # fmt: skip
-    rows = failed if chosen == _ALL else failed[failed["perturbation"] == chosen]
-    shown = rows.head(MAX_ROWS).copy()
-    for name in ("cell", "perturbation", "split"):
-        shown[name] = safe_labels(shown[name].astype(str))
+    groups = _by_perturbation(failed)
+    chosen = st.selectbox("Failed cells of", list(groups), key="cell_perturbation",
+                          bind="query-params", format_func=safe_label)  # fmt: skip
+    rows = groups[chosen]
     number = st.column_config.NumberColumn
     event = st.dataframe(
-        shown, hide_index=True, height=250, placeholder="–", on_select="rerun",
+        _shown(rows), hide_index=True, height=250, placeholder="–", on_select="rerun",
         selection_mode="single-row", key=f"failed_{slug(str(chosen))}",
         column_config={
             "library_size": number("library size (counts)", format="%.0f"),
@@ -109,6 +117,22 @@ def pick(failed: pd.DataFrame, run: Run) -> pd.Series:
         st.download_button("Download CSV", lambda: csv_bytes(rows), f"failed_cells_{run.name}.csv",
                            "text/csv", icon=":material/download:", on_click="ignore")  # fmt: skip
     return rows.iloc[_position(rows, event["selection"]["rows"])]
+
+
+@once
+def _by_perturbation(failed: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The failed cells of all perturbations, and of each."""
+    groups = {str(name): rows for name, rows in failed.groupby("perturbation")}
+    return {_ALL: failed.copy(), **dict(sorted(groups.items()))}
+
+
+@once
+def _shown(rows: pd.DataFrame) -> pa.Table:
+    """The rows of the table to pick from, in the form in which they are sent."""
+    shown = rows.head(MAX_ROWS).copy()
+    for name in ("cell", "perturbation", "split"):
+        shown[name] = safe_labels(shown[name].astype(str))
+    return convert_pandas_df_to_arrow_table(shown)
 
 
 def _position(rows: pd.DataFrame, ticked: list[int]) -> int:
@@ -169,7 +193,7 @@ def _criteria(fitted: QCThresholds, table: pd.DataFrame, name: str) -> None:
             figure_with_table(
                 plotted(criteria_moves, moves, mad=fitted.mad,
                         title="Quality criteria, before and after"),
-                table.assign(criterion=table["criterion"].map(criterion_label)),
+                _criteria_named(table),
                 f"counterfactual_criteria_{name}",
                 alt="Distance of the cell to the threshold of each criterion, artifact on and off.",
             )  # fmt: skip
@@ -183,6 +207,7 @@ def _criteria(fitted: QCThresholds, table: pd.DataFrame, name: str) -> None:
     )
 
 
+@once
 def in_mads(table: pd.DataFrame) -> pd.DataFrame:
     """Distances to the median in MADs, positive on the bad side; without criteria whose MAD is 0.
 
@@ -206,6 +231,11 @@ def in_mads(table: pd.DataFrame) -> pd.DataFrame:
     return moved
 
 
+@once
+def _criteria_named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(criterion=table["criterion"].map(criterion_label))
+
+
 def criteria_words(table: pd.DataFrame) -> list[str]:
     """One sentence a criterion: the cell, and the share of drawn cells that fail on and off."""
     lines = []
@@ -222,9 +252,15 @@ def criteria_words(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _genes(table: pd.DataFrame, name: str) -> None:
+@once
+def _genes_named(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The genes with safe names, and those of them that are drawn."""
     table = table.assign(gene=safe_labels(table["gene"]))
-    top = table.head(N_GENES)
+    return table, table.head(N_GENES)
+
+
+def _genes(table: pd.DataFrame, name: str) -> None:
+    table, top = _genes_named(table)
     figure_with_table(
         plotted(before_after, top, title=f"The {len(top)} genes that change most"), table,
         f"counterfactual_genes_{name}",

@@ -12,6 +12,7 @@ from cradle.evaluation.masks import OFF, ON, Decided, clustered, decided
 from cradle.plots.latents import count_bars, mask_map
 from cradle.ui import inside
 from cradle.ui.figures import figure_with_table, plotted
+from cradle.ui.kept import once
 from cradle.ui.labels import GLOSSARY, safe_labels
 
 if TYPE_CHECKING:
@@ -58,20 +59,17 @@ def masks(run: Run) -> None:
         "gene moves the latent (mask × embedding).",
     ) == "shift":  # fmt: skip
         kind = "shift"
-    wide = table.set_index(["perturbation", "latent"])[kind].unstack()  # noqa: PD010
-    wide = wide.iloc[clustered(wide.to_numpy()), clustered(wide.to_numpy().T)]
-    found = decided(table["probability"].to_numpy())
-    shown = wide.set_axis(safe_labels(pd.Series(wide.index.astype(str))), axis=0)
+    (shown, ordered), found = _maps(table)[kind], decided(table["probability"].to_numpy())
     figure_with_table(
         plotted(mask_map, shown, title=_title(found) if kind == "probability" else
                 "How far each gene moves each latent", kind=kind),
-        in_order(table, wide), f"mask_{kind}_{run.name}",
+        ordered, f"mask_{kind}_{run.name}",
         alt=f"Map of {found.total} masks: {found.on} on, {found.off} off, {found.undecided} "
         "undecided.",
     )  # fmt: skip
     settings = run.config["settings"]
     start = 1 / (1 + math.exp(-settings["mask_init"]))
-    st.markdown(reading(found, len(wide), wide.shape[1], settings["mask_prior"], start))
+    st.markdown(reading(found, len(shown), shown.shape[1], settings["mask_prior"], start))
     what = (
         "Posterior probability that the mask is on"
         if kind == "probability"
@@ -79,10 +77,22 @@ def masks(run: Run) -> None:
         "of the basal state"
     )
     st.caption(
-        f"{what}. Rows: {len(wide)} {'genes' if run.design.additive else 'treatments'} that "
+        f"{what}. Rows: {len(shown)} {'genes' if run.design.additive else 'treatments'} that "
         "training cells carry. Rows and columns are clustered (average linkage, Euclidean "
         "distance), so that alike ones stand side by side."
     )
+
+
+@once
+def _maps(table: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """The masks as a map, alike ones side by side, and as a table in its order."""
+    maps = {}
+    for kind in ("probability", "shift"):
+        wide = table.set_index(["perturbation", "latent"])[kind].unstack()  # noqa: PD010
+        wide = wide.iloc[clustered(wide.to_numpy()), clustered(wide.to_numpy().T)]
+        shown = wide.set_axis(safe_labels(pd.Series(wide.index.astype(str))), axis=0)
+        maps[kind] = shown, in_order(table, wide)
+    return maps
 
 
 def in_order(table: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
@@ -145,18 +155,12 @@ def counterparts(run: Run) -> None:
     st.subheader(
         "How many failed counterparts has each perturbation?", help=GLOSSARY["counterpart"]
     )
-    columns = ["perturbation", "n_train", "n_fail_train", "n_counterparts"]
-    table = run.perturbations.loc[run.perturbations["n_train"] > 0, columns]
-    table = table.sort_values("n_counterparts", ascending=False, kind="stable")
-    table["perturbation"] = safe_labels(table["perturbation"].astype(str))
+    table, shown = _counterparts(run.perturbations)
     if table["n_counterparts"].sum() == 0:
         st.info("No QC-failed cell stands beside passing cells of its perturbation in training.",
                 icon=":material/info:")  # fmt: skip
         return
     st.markdown(counterpart_words(run, table["n_counterparts"]))
-    shown = table if len(table) <= MAX_BARS else pd.concat(
-        [table.head(MAX_BARS // 2), table.tail(MAX_BARS // 2)]
-    )  # fmt: skip
     figure_with_table(
         plotted(count_bars, shown, category="perturbation", n="n_counterparts",
                 x="QC-failed training cells",
@@ -170,6 +174,18 @@ def counterparts(run: Run) -> None:
         + (f"The {MAX_BARS // 2} largest and smallest; {left_out} between them are in the CSV."
            if left_out else "")
     )  # fmt: skip
+
+
+@once
+def _counterparts(perturbations: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Perturbations in training by their counterparts, and those of them that are drawn."""
+    columns = ["perturbation", "n_train", "n_fail_train", "n_counterparts"]
+    table = perturbations.loc[perturbations["n_train"] > 0, columns]
+    table = table.sort_values("n_counterparts", ascending=False, kind="stable")
+    table["perturbation"] = safe_labels(table["perturbation"].astype(str))
+    if len(table) <= MAX_BARS:
+        return table, table
+    return table, pd.concat([table.head(MAX_BARS // 2), table.tail(MAX_BARS // 2)])
 
 
 def counterpart_words(run: Run, counts: pd.Series) -> str:

@@ -22,6 +22,7 @@ from cradle.evaluation.standing import (
 from cradle.plots.interactions import SIGNS, pair_map, predicted_interactions
 from cradle.ui import pair_store, store
 from cradle.ui.figures import figure_with_table, plotted
+from cradle.ui.kept import once
 from cradle.ui.labels import safe_labels
 
 if TYPE_CHECKING:
@@ -77,12 +78,18 @@ def safe(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     Adds for both sides ``*_standing`` (against the sum) and ``*_kind`` (the class as it is called
     here), and of a simulated screen ``interacts``, the known truth; absent names stay absent.
     """
+    truth = store.scores_at(str(run.path)).get("truth")
+    return _in_words(table, None if truth is None else tuple(truth.get("interacting_pairs", [])))
+
+
+@once
+def _in_words(table: pd.DataFrame, interacting: tuple[str, ...] | None) -> pd.DataFrame:
     words = {name: label for name, (label, _) in CLASSES.items()}
     for side in ("observed", "predicted"):
         table = table.assign(**{f"{side}_standing": standing(table, side),
                                 f"{side}_kind": table[f"{side}_class"].map(words)})  # fmt: skip
-    if (truth := store.scores_at(str(run.path)).get("truth")) is not None:
-        interacts = table["pair"].isin(truth.get("interacting_pairs", []))
+    if interacting is not None:
+        interacts = table["pair"].isin(interacting)
         table = table.assign(interacts=interacts.map({True: "yes", False: "no"}))
     names = ("pair", "first", "second", "observed_dominant", "predicted_dominant")
     return table.assign(**{
@@ -182,9 +189,7 @@ def _how_judged(rows: pd.DataFrame) -> None:
 
 def overview(table: pd.DataFrame, run: Run) -> None:
     """Map of all pairs."""
-    ranked = pd.unique(table[["first", "second"]].to_numpy().ravel())
-    kept = set(ranked[:MAX_GENES])
-    shown = table[table["first"].isin(kept) & table["second"].isin(kept)]
+    shown, n_genes = _mapped(table)
     figure_with_table(
         plotted(pair_map, shown,
                 title="Predicted pairs below the diagonal, measured ones above it"),
@@ -194,8 +199,8 @@ def overview(table: pd.DataFrame, run: Run) -> None:
     signs = ", ".join(f"**{sign}** {name}" for name, sign in SIGNS.items())
     capped = (
         ""
-        if len(ranked) <= MAX_GENES
-        else (f" The {MAX_GENES} genes with the strongest predicted interactions of {len(ranked)}.")
+        if n_genes <= MAX_GENES
+        else (f" The {MAX_GENES} genes with the strongest predicted interactions of {n_genes}.")
     )
     st.caption(
         f"Colour: effect of the pair as a multiple of the sum of its single effects (purple "
@@ -204,9 +209,22 @@ def overview(table: pd.DataFrame, run: Run) -> None:
     )
 
 
+@once
+def _mapped(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The pairs of the map, and of how many genes there are."""
+    ranked = pd.unique(table[["first", "second"]].to_numpy().ravel())
+    kept = set(ranked[:MAX_GENES])
+    return table[table["first"].isin(kept) & table["second"].isin(kept)], len(ranked)
+
+
+@once
+def _sized(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(table[table["observed_scale"].notna()])
+
+
 def against_observed(table: pd.DataFrame, run: Run) -> None:
     """Predicted against observed interaction of the measured pairs."""
-    rows = table[table["observed_scale"].notna()]
+    rows = _sized(table)
     st.subheader("Does the model foresee interactions?")
     if rows.empty or rows["predicted_scale"].isna().all():
         st.caption("There is no measured pair to compare with a prediction.")
@@ -253,6 +271,7 @@ def compared(rows: pd.DataFrame) -> str:
     return f"{100 * abs(share):.0f} % {'smaller' if share > 0 else 'larger'}"
 
 
+@once
 def _slim(table: pd.DataFrame) -> pd.DataFrame:
     names = ("standing", "class", "scale", "scale_low", "scale_high", "magnitude")
     return table[["pair", "support", *(f"{side}_{name}" for side in ("observed", "predicted")

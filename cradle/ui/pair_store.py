@@ -39,7 +39,7 @@ def compute(run_path: str, progress: Callable[[int, int], None] | None = None,
     write_frame((folder or _kept()) / _name(run_path), found.round(digits))
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _read(path: str, stamp: float) -> pd.DataFrame:
     # A gene may be called NA: only empty cells are absent.
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(_TEXT, str))

@@ -36,7 +36,7 @@ DOUBLETS_SKIPPED = "Doublets were not looked for yet."
 
 def thresholds(choices: Choices) -> QCThresholds:
     """Thresholds at the sidebar's k and criteria: those of the run, else fitted on the cells."""
-    key = _key(choices)
+    key = key_of(choices)
     if key is not None:
         return _thresholds(key)
     run = store.needs_run(choices)
@@ -58,20 +58,20 @@ def metrics(choices: Choices) -> CellMetrics | None:
 
 def flags(choices: Choices) -> pd.DataFrame | None:
     """Flags of the observed cells at the sidebar's threshold, one row per cell."""
-    key = _key(choices)
-    return None if key is None else _flags(key)
+    key = key_of(choices)
+    return None if key is None else flags_of(key)
 
 
 def biology(choices: Choices) -> dict[str, list[str]]:
     """Criteria that may be biology, with the perturbations that carry them."""
-    key = _key(choices)
+    key = key_of(choices)
     return {} if key is None else _biology(key)
 
 
 def with_doublets(choices: Choices) -> bool:
     """Whether Scrublet's calls are at hand or were asked for in this session."""
     source = choices.dataset.source
-    if source is None or _stored_metrics(store.cells(choices)) is not None:
+    if source is None or _has_metrics(store.cells_of(source)):
         return False
     return bool(st.session_state.get(f"doublets:{source}", False))
 
@@ -130,7 +130,7 @@ def _shown_column(criterion: str, table: pd.DataFrame) -> str:
 
 def judged_like_generated(choices: Choices, perturbation: str | None = None) -> pd.DataFrame | None:
     """Observed cells judged exactly as generated ones are: values and flags over modelled genes."""
-    key = _key(choices)
+    key = key_of(choices)
     if key is None or key.run_path is None:
         return None
     table = _judged(key)
@@ -175,12 +175,16 @@ def _reference(adata: AnnData, run_path: str) -> npt.NDArray[np.bool_] | None:
     return np.asarray(split.isin(["train", "val"]), dtype=bool)
 
 
-def _stored_metrics(adata: AnnData | None) -> CellMetrics | None:
+def _has_metrics(adata: AnnData) -> bool:
+    """Whether the dataset carries quality values."""
+    return "thresholds" in adata.uns.get("cradle", {}) and set(CRITERIA) <= set(adata.obs)
+
+
+def _stored_metrics(adata: AnnData) -> CellMetrics | None:
     """Quality values that the dataset carries, with the reasons its thresholds give."""
-    record = {} if adata is None else adata.uns.get("cradle", {})
-    if "thresholds" not in record or adata is None or not set(CRITERIA) <= set(adata.obs):
+    if not _has_metrics(adata):
         return None
-    fitted = QCThresholds.from_json(str(record["thresholds"])).observed
+    fitted = QCThresholds.from_json(str(adata.uns["cradle"]["thresholds"])).observed
     columns = [c for c in (*CRITERIA, "doublet_score") if c in adata.obs]
     return CellMetrics(
         adata.obs[columns].astype(float),
@@ -189,7 +193,7 @@ def _stored_metrics(adata: AnnData | None) -> CellMetrics | None:
     )
 
 
-class _Key(NamedTuple):
+class Key(NamedTuple):
     """What flags depend on."""
 
     source: str
@@ -199,15 +203,15 @@ class _Key(NamedTuple):
     criteria: tuple[str, ...]
 
 
-def _key(choices: Choices) -> _Key | None:
+def key_of(choices: Choices) -> Key | None:
     source, run = choices.dataset.source, choices.run
     if source is None:
         return None
     path = None if run is None else str(run.path)
-    return _Key(source, path, _doublets_like(choices), choices.mad, choices.criteria)
+    return Key(source, path, _doublets_like(choices), choices.mad, choices.criteria)
 
 
-def _thresholds(key: _Key) -> QCThresholds:
+def _thresholds(key: Key) -> QCThresholds:
     if key.run_path is not None:
         fitted = store.run_at(key.run_path).thresholds
     else:
@@ -216,20 +220,21 @@ def _thresholds(key: _Key) -> QCThresholds:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _flags(key: _Key) -> pd.DataFrame:
+def flags_of(key: Key) -> pd.DataFrame:
+    """Flags of the observed cells, one row per cell."""
     return apply_thresholds(_metrics(key.source, key.doublets), _thresholds(key))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _biology(key: _Key) -> dict[str, list[str]]:
+def _biology(key: Key) -> dict[str, list[str]]:
     obs = store.cells_of(key.source).obs
     if "perturbation" not in obs:
         return {}
-    return {c: who for c, who in maybe_biology(_flags(key), obs["perturbation"]).items() if who}
+    return {c: who for c, who in maybe_biology(flags_of(key), obs["perturbation"]).items() if who}
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _judged(key: _Key) -> pd.DataFrame:
+def _judged(key: Key) -> pd.DataFrame:
     assert key.run_path is not None
     values = _generable(key.source, key.run_path)
     return pd.concat([values.values, judge(values, _thresholds(key))], axis=1)
@@ -260,7 +265,7 @@ def _generable(source: str, run_path: str) -> CellMetrics:
     )
 
 
-@st.cache_data(max_entries=60, show_spinner=False)
+@st.cache_resource(max_entries=60, show_spinner=False)
 def _curves(source: str, doublets: _Doublets, criterion: str) -> pd.DataFrame:
     table = _metrics(source, doublets).values
     values = table[_shown_column(criterion, table)]

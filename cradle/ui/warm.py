@@ -1,6 +1,7 @@
-"""Imports that later pages need, made while the reader looks at the first page."""
+"""What is done beside the pages: imports that later ones need, and collecting garbage."""
 
 import gc
+import time
 from importlib import import_module
 from threading import Thread
 
@@ -16,6 +17,12 @@ _LATER = (
 )  # fmt: skip
 
 
+#: Streamlit would collect after every run, which takes longer than many a run and finds a few
+#: hundred small objects. Python itself collects when many were made; this is for few large ones.
+_COLLECT_SECONDS = 30.0
+_collected = time.monotonic()
+
+
 @st.cache_resource
 def start() -> None:
     """Begin once per server; a page that needs a module sooner waits for it as usual."""
@@ -25,7 +32,15 @@ def start() -> None:
 def _import() -> None:
     for name in _LATER:
         import_module(name)
-    # Streamlit collects garbage after every run of a script. The objects of the libraries, of
-    # which none is garbage, would be looked through each time, for a quarter of a second.
+    # The objects of the libraries, of which none is garbage, are looked through no more.
     gc.collect()
     gc.freeze()
+
+
+def collect() -> None:
+    """Collect garbage, unless that was done a short while ago; for the end of a run."""
+    global _collected
+    now = time.monotonic()
+    if now - _collected >= _COLLECT_SECONDS:
+        _collected = now
+        gc.collect()
