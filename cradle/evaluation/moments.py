@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCORED_SPLITS = ("train", "val", "test")
 MIN_CELLS = 30
 SCALE = 1e4
+GENES_AT_ONCE = 512
 GROUP_KEYS = ["perturbation", "split", "half", "qc_fail"]
 #: Of the groups; the keys of cells are small codes.
 _TYPES = {"perturbation": str, "split": str, "half": np.int64, "batch": str}
@@ -113,12 +114,17 @@ class Moments:
             (np.ones(len(rows)), (codes, np.arange(len(rows)))), shape=(len(labels), len(rows))
         )
         n = np.bincount(codes, weights=sizes, minlength=len(labels)).astype(np.int64)
-        mean_of_group = self.mean[rows].astype(np.float64)
-        mean = member @ (sizes[:, None] * mean_of_group) / n[:, None]
-        between = sizes[:, None] * (mean_of_group - mean[codes]) ** 2
-        m2 = member @ (self.m2[rows].astype(np.float64) + between)
         freedom = np.where(n > 1, n - 1, np.nan)[:, None]
-        return Pooled(tuple(str(label) for label in labels), n, mean, m2 / freedom)
+        mean, var = np.empty((2, len(labels), len(self.genes)))
+        # a few genes at a time: groups are many times as many as labels
+        for start in range(0, len(self.genes), GENES_AT_ONCE):
+            genes = slice(start, start + GENES_AT_ONCE)
+            mean_of_group = self.mean[:, genes][rows].astype(np.float64)
+            mean[:, genes] = member @ (sizes[:, None] * mean_of_group) / n[:, None]
+            between = sizes[:, None] * (mean_of_group - mean[:, genes][codes]) ** 2
+            m2 = member @ (self.m2[:, genes][rows].astype(np.float64) + between)
+            var[:, genes] = m2 / freedom
+        return Pooled(tuple(str(label) for label in labels), n, mean, var)
 
 
 def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) -> Moments:

@@ -35,7 +35,7 @@ def test_scores_use_all_points_where_points_that_cover_each_other_are_drawn_once
     demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = open_page("treatment_effects")
-    monkeypatch.setattr(effects_view, "spots", lambda table: table.assign(n=1))
+    monkeypatch.setattr(effects_view, "_spots", lambda table: table.assign(n=1))
     whole = open_page("treatment_effects")
     assert any("drawn once" in text.value and "use all" in text.value for text in few.caption)
     assert not any("drawn once" in text.value for text in whole.caption)
