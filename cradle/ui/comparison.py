@@ -31,6 +31,7 @@ from cradle.evaluation.sections import (
 )
 from cradle.ui import store
 from cradle.ui.kept import once
+from cradle.ui.labels import safe_labels
 
 Reference = Literal["control", "perturbed"]
 MODEL = "model"
@@ -258,3 +259,13 @@ def _shifted(effects: Effects, shift: FloatArray) -> Effects:
         lower=None if lower is None else lower - shift,
         upper=None if upper is None else upper - shift,
     )
+
+
+@once
+def strongest_of_gene(table: pd.DataFrame, gene: str) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Perturbations that change a gene most, what is drawn of them, and words where there are
+    more."""
+    of_gene = table[table["gene"] == gene]
+    rows = strongest(of_gene, "observed").drop(columns="row")
+    few = "" if len(rows) == len(of_gene) else f", the {len(rows)} strongest"
+    return rows, rows.assign(gene=safe_labels(rows["perturbation"])), few

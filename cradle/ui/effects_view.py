@@ -248,12 +248,10 @@ def gene(choices: Choices, run: Run, view: View, clicked: str | None) -> None:
 
 def _everywhere(view: View, table: pd.DataFrame, name: str) -> None:
     """The effects on one gene of the perturbations that change it most."""
-    rows = comparison.strongest(table[table["gene"] == name], "observed")
-    shown = rows.assign(gene=safe_labels(rows["perturbation"]))
-    few = "" if len(rows) == (table["gene"] == name).sum() else f", the {len(rows)} strongest"
+    rows, shown, few = comparison.strongest_of_gene(table, name)
     figure_with_table(
         plotted(top_genes, shown, title=f"{safe_label(name)} in each perturbation{few}"),
-        rows.drop(columns="row"), f"gene_{slug(name)}_{view.slug}",
+        rows, f"gene_{slug(name)}_{view.slug}",
         alt=f"Predicted and observed effect of each perturbation on {safe_label(name)}.",
     )  # fmt: skip
     st.caption(f"Of {view.words}. Bars: {interval_words(view.terms.run_path)} Choose one "

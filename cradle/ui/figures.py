@@ -51,14 +51,14 @@ def plotted(make: Callable[..., go.Figure], *args: object, **kwargs: object) -> 
 
 
 @once
-def _contents(table: pd.DataFrame) -> bytes:
+def contents(table: pd.DataFrame) -> bytes:
     """A hash of a table: of its values, names and types."""
     about = repr((table.shape, list(table.columns), list(table.dtypes), table.index.names))
     values = pd.util.hash_pandas_object(table).to_numpy()
     return hashlib.sha256(about.encode() + values.tobytes()).digest()
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={pd.DataFrame: _contents})
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={pd.DataFrame: contents})
 def _plotted(
     name: str, simulated: bool, dark: bool, args: Any, kwargs: Any,
     _make: Callable[..., go.Figure],

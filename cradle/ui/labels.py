@@ -1,5 +1,6 @@
 """Names and words on screen: safe when they come from files, explained when they are jargon."""
 
+import functools
 import re
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -33,7 +34,12 @@ def safe_label(name: object) -> str:
     str
         One line of at most ``MAX_LABEL`` characters; ordinary gene symbols are unchanged.
     """
-    text = safe_text(str(name)).strip()
+    return _safe_label(str(name))
+
+
+@functools.lru_cache(maxsize=65_536)  # a list of genes is offered on every run of a page
+def _safe_label(name: str) -> str:
+    text = safe_text(name).strip()
     text = re.sub(r"(?i)\bwww\.", "www․", text).replace("@", "＠")
     return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +14,7 @@ from cradle.data.schema import CONTROL
 from cradle.plots.bars import overlap_bars, rate_dots
 from cradle.ui import distances, quality, sidebar, store, summaries
 from cradle.ui.figures import figure_with_table, plotted
+from cradle.ui.kept import once
 from cradle.ui.labels import (
     GLOSSARY,
     QC_FORMULAS,
@@ -156,11 +158,10 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
 def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:
     """Which criteria fail together."""
     counted = tuple(quality.judged(found, fitted))
-    table = summaries.overlap(found, counted)
-    if table.empty:
+    named = _sets(found, counted)
+    if named.empty:
         st.info(f"No cell fails any criterion at k = {fitted.mad:g}: there is no artifact to see.")
         return
-    named = table.rename(columns={c: criterion_label(c) for c in counted})
     labels = [criterion_label(c) for c in counted]
     figure_with_table(
         plotted(overlap_bars, named, labels,
@@ -170,25 +171,45 @@ def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:
     )  # fmt: skip
 
 
+@once
+def _sets(found: pd.DataFrame, criteria: tuple[str, ...]) -> pd.DataFrame:
+    table = summaries.overlap(found, criteria)
+    return table.rename(columns={c: criterion_label(c) for c in criteria})
+
+
 def per_perturbation(choices: Choices, found: pd.DataFrame) -> None:
     """Pass rate of each perturbation."""
     adata = store.cells(choices)
     if adata is None or "perturbation" not in adata.obs:
         st.info("These cells carry no perturbation labels, so there is no rate per perturbation.")
         return
-    table = summaries.pass_rates(found["qc_fail"], adata.obs["perturbation"])
+    rates = _rates(found, str(choices.dataset.source))
+    figure_with_table(
+        plotted(rate_dots, rates.shown, category="name",
+                title=f"Pass rate per perturbation{rates.words}",
+                x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),
+        rates.every, "quality_pass_rates",
+        alt="Pass rate of each perturbation with its interval; control is a diamond.",
+    )  # fmt: skip
+
+
+class _Rates(NamedTuple):
+    """Pass rates of all perturbations, and which of them are drawn."""
+
+    every: pd.DataFrame
+    shown: pd.DataFrame
+    words: str
+
+
+@once
+def _rates(found: pd.DataFrame, source: str) -> _Rates:
+    table = summaries.pass_rates(found["qc_fail"], store.cells_of(source).obs["perturbation"])
     table["name"] = safe_labels(table["name"])
     rows = summaries.rows_shown(len(table), MAX_ROWS)
     shown = table.head(rows)
     if CONTROL not in set(shown["name"]):
         shown = pd.concat([shown, table[table["name"] == CONTROL]])
-    words = summaries.shown_words(table["name"].tolist(), rows, "lowest")
-    figure_with_table(
-        plotted(rate_dots, shown, category="name", title=f"Pass rate per perturbation{words}",
-                x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),
-        table, "quality_pass_rates",
-        alt="Pass rate of each perturbation with its interval; control is a diamond.",
-    )  # fmt: skip
+    return _Rates(table, shown, summaries.shown_words(table["name"].tolist(), rows, "lowest"))
 
 
 def without_cells(choices: Choices, fitted: QCThresholds) -> None:

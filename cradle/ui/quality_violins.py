@@ -13,7 +13,7 @@ from cradle.data.schema import CONTROL
 from cradle.plots.density import densities
 from cradle.plots.violins import violins
 from cradle.ui import distances, generation, quality, selection, store
-from cradle.ui.figures import figure, plotted, table_twin
+from cradle.ui.figures import contents, figure, plotted, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
 from cradle.ui.sidebar import Choices
 
@@ -32,9 +32,19 @@ def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> 
             with column:
                 rows.append(_violin(choices, criterion, found, fitted, beside, linked))
     if rows:
-        table_twin(pd.concat(rows, ignore_index=True), "quality_violins")
+        table_twin(_together(rows), "quality_violins")
     if beside is not None and fitted.generable:
         _distances(choices, beside, fitted)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={pd.DataFrame: contents})
+def _together(rows: list[_Row]) -> pd.DataFrame:
+    """The curves of all violins in one table."""
+    named = [
+        curves.assign(criterion=criterion, threshold=np.nan if line is None else line)
+        for criterion, line, curves in rows
+    ]
+    return pd.concat(named, ignore_index=True)
 
 
 def _linked(choices: Choices) -> pd.Index:
@@ -49,6 +59,10 @@ def _linked(choices: Choices) -> pd.Index:
             st.button("Clear the selection", icon=":material/close:", on_click=selection.clear,
                       type="tertiary")  # fmt: skip
     return linked
+
+
+#: Criterion, its threshold where it counts, and the curves of its violin.
+_Row = tuple[str, float | None, pd.DataFrame]
 
 
 class _Shown(NamedTuple):
@@ -69,7 +83,7 @@ def _violin(
     fitted: QCThresholds,
     beside: pd.DataFrame | None,
     linked: pd.Index,
-) -> pd.DataFrame:
+) -> _Row:
     drawn = criterion == "umi_counts"  # generated cells have it, but by construction
     if beside is not None and (drawn or criterion in fitted.generable):
         shown = _compared(choices, criterion, found, fitted, beside, drawn=drawn)
@@ -89,7 +103,7 @@ def _violin(
         f"{shown.failed.notna().sum()} observed cells {'fail' if counts else 'would fail'}.",
     )  # fmt: skip
     _notes(criterion, shown, fitted, generated=beside is not None)
-    return shown.curves.assign(criterion=criterion, threshold=np.nan if line is None else line)
+    return criterion, line, shown.curves
 
 
 def _compared(

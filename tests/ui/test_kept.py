@@ -61,8 +61,8 @@ def test_an_answer_goes_with_its_table():
 )
 def test_another_table_is_another_figure(changed: pd.DataFrame):
     table = pd.DataFrame({"gene": ["A", "B"], "value": [1.0, 2.0]})
-    assert figures._contents(table) == figures._contents(table.copy())
-    assert figures._contents(table) != figures._contents(changed)
+    assert figures.contents(table) == figures.contents(table.copy())
+    assert figures.contents(table) != figures.contents(changed)
 
 
 def test_an_equal_table_draws_no_second_figure():
