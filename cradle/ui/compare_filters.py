@@ -42,6 +42,7 @@ QUESTIONS = {
     "simulated_zero_shot": _ZERO_SHOT,
     "semi_synthetic": "effects and artifacts put into real blood cells; some pairs are held out",
     "norman_subset": "five pairs are held out",
+    "norman_subset_rotation": "each pair is held out by itself, in turn",
     "norman_subset_searched": "five pairs are held out; each model at settings that a search of "
     "the same size chose for it",
     "norman_subset_zero_shot": _ZERO_SHOT,
