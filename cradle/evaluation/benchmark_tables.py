@@ -141,13 +141,17 @@ def shared(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The rows of one metric whose fold and seed every trained model has a value for.
 
     Another seed may be another screen, so means over different seeds say nothing about models.
-    Models without any value do not count; where nothing is shared, all rows stay.
+    Nor do they over different folds, so those that a simple rule cannot answer are left out too.
+    Models and rules without any value do not count; where nothing is shared, all rows stay.
     """
     rows = table[(table["metric"] == metric) & np.isfinite(table["value"])]
     trained = rows[rows["model"].map(kind_of) == "model"]
     which = [set(zip(own["fold"], own["seed"], strict=True))
              for _, own in trained.groupby(["model", "train_cells"])]  # fmt: skip
     common = set.intersection(*which) if which else set()
+    rules = rows[rows["model"].map(kind_of) == "floor"]
+    folds = [set(own["fold"]) for _, own in rules.groupby(["model", "train_cells"])]
+    common = {unit for unit in common if all(unit[0] in own for own in folds)} or common
     units = pd.Series(list(zip(rows["fold"], rows["seed"], strict=True)), rows.index, dtype=object)
     return pd.DataFrame(rows[units.isin(common)]) if common else rows
 
@@ -158,6 +162,13 @@ def left_out(table: pd.DataFrame, metric: str) -> list[tuple[str, list[int]]]:
     rows = table[(table["metric"] == metric) & np.isfinite(table["value"])]
     rows = rows[(rows["model"].map(kind_of) == "model") & ~rows["seed"].isin(kept)]
     return [(str(model), sorted(set(own["seed"]))) for model, own in rows.groupby("model")]
+
+
+def folds_left_out(table: pd.DataFrame, metric: str) -> list[str]:
+    """Folds of the trained models that `shared` drops wholly."""
+    rows = table[(table["metric"] == metric) & np.isfinite(table["value"])]
+    trained = rows[rows["model"].map(kind_of) == "model"]
+    return sorted(set(trained["fold"].astype(str)) - set(shared(table, metric)["fold"].astype(str)))
 
 
 def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from cradle.data.catalogue import DATASETS
 from cradle.errors import InputError
 from cradle.evaluation.benchmark_tables import (
     describe,
+    folds_left_out,
     kind_of,
     left_out,
     order,
@@ -122,6 +123,11 @@ class View:
     def left_out(self) -> list[tuple[str, list[int]]]:
         """Of ``left_out``."""
         return left_out(self.table, self.metric)
+
+    @cached_property
+    def folds_left_out(self) -> list[str]:
+        """Of ``folds_left_out``."""
+        return folds_left_out(self.table, self.metric)
 
     @cached_property
     def drawn(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -13,7 +13,7 @@ from cradle.models.registry import MODELS
 from cradle.plots.comparison import model_scores
 from cradle.ui.compare_filters import SHIPPED, View
 from cradle.ui.figures import figure_with_table, plotted, table_twin
-from cradle.ui.labels import GLOSSARY
+from cradle.ui.labels import GLOSSARY, safe_label
 from cradle.ui.score_tables import NOTHING, row_name
 from cradle.ui.sidebar import Choices
 
@@ -67,6 +67,10 @@ def _spreads(view: View) -> None:
                           for model, own in view.left_out)  # fmt: skip
         st.caption("Over the seeds that every model here was run with. Left out, as another seed "
                    f"may be another screen: {seeds}.")  # fmt: skip
+    if view.folds_left_out:
+        folds = ", ".join(map(safe_label, view.folds_left_out))
+        st.caption("Over the folds that every model and every rule with a score can answer. Left "
+                   f"out: {folds}.")  # fmt: skip
 
 
 def figure(view: View) -> None:

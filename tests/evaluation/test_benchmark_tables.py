@@ -10,6 +10,7 @@ from cradle.errors import InputError
 from cradle.evaluation.benchmark_tables import (
     COLUMNS,
     describe,
+    folds_left_out,
     kind_of,
     left_out,
     order,
@@ -287,6 +288,18 @@ def test_folds_that_only_some_models_have_are_left_out():
     both, one = rows("cradle_vae", [0.9]), rows("cradle_vae", [0.1], fold=1)
     frame = table(both, one, rows("sams_vae", [0.8]))
     assert summarise(frame, "ate_rho").set_index("model")["mean"]["cradle_vae"] == 0.9
+
+
+def test_folds_that_a_simple_rule_cannot_answer_are_left_out_for_all():
+    frame = table(
+        rows("cradle_vae", [0.6]), rows("cradle_vae", [1.0], fold=1), rows("additive", [0.7])
+    )
+    found = summarise(frame, "ate_rho").set_index("model")
+    assert found["mean"].to_dict() == {"additive": 0.7, "cradle_vae": 0.6}
+    assert folds_left_out(frame, "ate_rho") == ["1"]
+    # a rule that answers nowhere leaves nothing out
+    nowhere = rows("additive", [np.nan]), rows("additive", [np.nan], fold=1)
+    assert folds_left_out(table(frame[frame["model"] == "cradle_vae"], *nowhere), "ate_rho") == []
 
 
 def test_models_without_a_common_seed_are_not_put_in_order():
