@@ -1,4 +1,4 @@
-"""Benchmark tables: seeds, folds, not applicable, published values, and the words about them."""
+"""Benchmark tables: seeds, folds, not applicable, and the words about them."""
 
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from cradle.evaluation.benchmark_tables import (
     summarise,
     undefined,
 )
-from cradle.evaluation.published import published
 from cradle.evaluation.verdict import gap, verdict
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "benchmarks"
@@ -238,23 +237,6 @@ def test_another_file_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(InputError, match="not a benchmark table"):
         read_benchmark(path)
-
-
-def test_published_values_are_those_of_the_paper():
-    """Baek 2025, table 2, Norman, k = 4; pass rates as shares; Replogle has other numbers."""
-    found = published("norman_subset", "ate_rho", 4).set_index("model")
-    assert found.loc["cradle_vae", "published"] == 0.7477
-    assert found.loc["cradle_vae", "published_source"] == "Baek 2025 Table 2"
-    rates = published("norman", "qcpr_5", 3).set_index("model")["published"]
-    assert rates["cradle_vae"] == pytest.approx(0.9662)
-    assert published("replogle", "ate_r2", 3).set_index("model").loc["svae_plus", "published"] == (
-        0.3222
-    )
-
-
-@pytest.mark.parametrize(("dataset", "metric"), [("papalexi", "ate_rho"), ("norman", "seconds")])
-def test_what_no_paper_reports_is_empty(dataset, metric):
-    assert published(dataset, metric, 3).empty
 
 
 @pytest.mark.parametrize("name", ["norman_subset", "papalexi"])
