@@ -129,26 +129,30 @@ def control_can_be_halved(run_path: str, side: Side) -> bool:
     return halves_have_control(scoring(run_path, side))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
 def splits(run_path: str) -> list[str]:
     """Splits of a run that can be scored, the held-out one first."""
-    base = scoring(run_path, "all")
-    found = [split for split in SPLITS if base.answered(split)]
+    answered, scored = _scored(run_path, store.fingerprint(run_path))
+    found = [split for split, labels in answered.items() if labels]
     if not found:
         raise InputError(
             "This model is not applicable to any perturbation of the screen.",
-            f"{len(base.scored('all'))} perturbations, none of which it can express.",
+            f"{len(scored)} perturbations, none of which it can express.",
             "Choose another run in the sidebar.",
         )
     return found
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
 def not_applicable(run_path: str) -> list[str]:
     """Perturbations that could be scored but that the model cannot express."""
+    answered, scored = _scored(run_path, store.fingerprint(run_path))
+    return [label for label in scored if label not in set(answered["all"])]
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _scored(run_path: str, fingerprint: str) -> tuple[dict[str, list[str]], list[str]]:
+    """What the model has an effect for, by split, and every perturbation that could be scored."""
     base = scoring(run_path, "all")
-    told = set(base.answered("all"))
-    return [label for label in base.scored("all") if label not in told]
+    return {split: base.answered(split) for split in SPLITS}, base.scored("all")
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
