@@ -153,15 +153,15 @@ def table_twin(table: pd.DataFrame, name: str) -> None:
     """The table behind a figure: CSV download, and the rows in an expander."""
     with st.expander(f"Table behind the figure ({len(table):,} rows)", icon=":material/table:"):
         csv_button(table, name)
-        st.dataframe(_rows(table), hide_index=True, key=f"table_{name}")
+        st.dataframe(as_sent(table, MAX_ROWS), hide_index=True, key=f"table_{name}")
         if len(table) > MAX_ROWS:
             st.caption(f"The first {MAX_ROWS:,} rows; the CSV holds all {len(table):,}.")
 
 
 @once
-def _rows(table: pd.DataFrame) -> pa.Table:
-    """The rows shown, in the form in which they are sent."""
-    return convert_pandas_df_to_arrow_table(table.head(MAX_ROWS))
+def as_sent(table: pd.DataFrame, limit: int | None = None) -> pa.Table:
+    """A table, or its first rows, in the form in which a browser gets it."""
+    return convert_pandas_df_to_arrow_table(table if limit is None else table.head(limit))
 
 
 def slug(text: str) -> str:

@@ -9,8 +9,10 @@ import streamlit as st
 
 from cradle.evaluation.interactions import MIN_GENES
 from cradle.evaluation.standing import MIN_PAIRS, held_out, judged, skill
-from cradle.ui.figures import table_twin
+from cradle.ui import interactions_view
+from cradle.ui.figures import as_sent, table_twin
 from cradle.ui.interactions_view import compared
+from cradle.ui.kept import once
 from cradle.ui.labels import safe_label
 
 if TYPE_CHECKING:
@@ -25,21 +27,17 @@ _STANDING_HELP = "More or less: the whole interval is more than 20 % from the su
 
 def measure_next(table: pd.DataFrame, run: Run) -> None:
     """Unmeasured pairs, those with the largest certain interaction first."""
-    rows = table[~table["measured"].astype(bool) & table["strength"].notna()]
+    ranked = _ranked(table)
     st.subheader("What to measure next")
-    if rows.empty:
+    if ranked.empty:
         st.caption("No unmeasured pair can be ranked with this run.")
         return
     if words := doubt(table):
         st.warning(words, icon=":material/warning:")
-    rows, left = _with_singles(rows)
-    columns = ["pair", "predicted_scale", "predicted_standing", "alone", "strength", "strength_low",
-               "strength_high", "predicted_kind", "support", "cells"]  # fmt: skip
-    shown = rows.assign(cells=rows[["n_first", "n_second"]].min(axis=1),
-                        alone=rows["alone"].map(ALONE))[columns]  # fmt: skip
+    shown, left = _with_singles(ranked)
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
-        shown.head(N_NEXT), hide_index=True, placeholder="–", key="next",
+        as_sent(shown, N_NEXT), hide_index=True, placeholder="–", key="next",
         column_config={
             "pair": text("pair", pinned=True),
             "predicted_scale": number("× the sum", format="%.2f", help=_SCALE_HELP),
@@ -59,7 +57,7 @@ def measure_next(table: pd.DataFrame, run: Run) -> None:
         },
     )  # fmt: skip
     st.caption(
-        f"The {min(N_NEXT, len(rows))} first of {len(rows):,} unmeasured pairs of run "
+        f"The {min(N_NEXT, len(shown))} first of {len(shown):,} unmeasured pairs of run "
         f"{safe_label(run.name)}{left}. Sorted by the lower end of the interval of the "
         "interaction. The interval covers the model's uncertainty about its parameters, not that "
         "the model is wrong; the figure above says how far to trust it. An effect that saturates "
@@ -68,6 +66,18 @@ def measure_next(table: pd.DataFrame, run: Run) -> None:
     table_twin(shown, f"measure_next_{run.name}")
 
 
+@once
+def _ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """The unmeasured pairs, as they are shown."""
+    rows = table[~table["measured"].astype(bool) & table["strength"].notna()]
+    rows = rows.assign(cells=rows[["n_first", "n_second"]].min(axis=1),
+                       alone=rows["alone"].map(ALONE))  # fmt: skip
+    columns = ["pair", "predicted_scale", "predicted_standing", "alone", "strength", "strength_low",
+               "strength_high", "predicted_kind", "support", "cells"]  # fmt: skip
+    return pd.DataFrame(rows[columns])
+
+
+@once
 def doubt(table: pd.DataFrame) -> str:
     """Why not to rely on the ranking; empty where held-out pairs speak for the model."""
     held = held_out(judged(table))
@@ -87,34 +97,31 @@ def doubt(table: pd.DataFrame) -> str:
 
 def _with_singles(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Pairs whose genes were both measured alone, unless the reader wants all; what was left."""
-    both = rows["alone"] == 2
-    if both.all() or not both.any():
+    both = _singles_measured(rows)
+    if len(both) in (0, len(rows)):
         return rows, ""
-    if st.toggle(f"Also the {int((~both).sum()):,} pairs with a gene that was never measured alone",
-                 key="without_singles", bind="query-params",
+    if st.toggle(f"Also the {len(rows) - len(both):,} pairs with a gene that was never measured "
+                 "alone", key="without_singles", bind="query-params",
                  help="Even a measured pair could not be judged: the sum of its singles is not "
                  "known."):  # fmt: skip
         return rows, ""
-    return rows[both], ", both of whose genes were measured alone"
+    return both, ", both of whose genes were measured alone"
+
+
+@once
+def _singles_measured(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(rows[rows["alone"] == ALONE[2]])
 
 
 def measured(table: pd.DataFrame, run: Run) -> None:
     """How the measured pairs stand, and their classes, observed beside predicted."""
-    rows = table[table["observed_class"].notna()]
-    if rows.empty:
+    if interactions_view.measured(table).empty:
         return
     st.subheader("The measured pairs")
-    far = (rows["observed_scale"] - 1).abs()
-    rows = rows.loc[far.sort_values(ascending=False, na_position="last").index]
-    columns = ["pair", "observed_standing", "observed_scale", "observed_scale_low",
-               "observed_scale_high", "interacts", "predicted_scale", "predicted_standing",
-               "support", "observed_kind", "predicted_kind", "observed_dominant",
-               "observed_magnitude", "observed_fit", "observed_similarity", "observed_n_genes",
-               "observed_reason"]  # fmt: skip
+    rows, shown = _farthest_first(table)
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
-        rows[[name for name in columns if name in rows]], hide_index=True, placeholder="–",
-        key="measured_pairs",
+        as_sent(shown), hide_index=True, placeholder="–", key="measured_pairs",
         column_config={
             "pair": text("pair", pinned=True),
             "observed_standing": text("observed to be", width="medium", help=_STANDING_HELP),
@@ -138,3 +145,17 @@ def measured(table: pd.DataFrame, run: Run) -> None:
                "both genes keep their full effect. A dash: not applicable. c₁, c₂ and their "
                "intervals are in the CSV.")  # fmt: skip
     table_twin(rows, f"measured_classes_{run.name}")
+
+
+@once
+def _farthest_first(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The measured pairs, those farthest from the sum first, and what is shown of them."""
+    rows = interactions_view.measured(table)
+    far = (rows["observed_scale"] - 1).abs()
+    rows = rows.loc[far.sort_values(ascending=False, na_position="last").index]
+    columns = ["pair", "observed_standing", "observed_scale", "observed_scale_low",
+               "observed_scale_high", "interacts", "predicted_scale", "predicted_standing",
+               "support", "observed_kind", "predicted_kind", "observed_dominant",
+               "observed_magnitude", "observed_fit", "observed_similarity", "observed_n_genes",
+               "observed_reason"]  # fmt: skip
+    return rows, rows[[name for name in columns if name in rows]]

@@ -98,9 +98,15 @@ def _in_words(table: pd.DataFrame, interacting: tuple[str, ...] | None) -> pd.Da
     })  # fmt: skip
 
 
+@once
+def measured(table: pd.DataFrame) -> pd.DataFrame:
+    """The pairs that were measured together with both of their single genes."""
+    return pd.DataFrame(table[table["observed_class"].notna()])
+
+
 def headline(table: pd.DataFrame) -> None:
     """What an interaction is, and what was found."""
-    rows = table[table["observed_class"].notna()]
+    rows = measured(table)
     st.markdown(
         "Two genes **interact** when perturbing both does something else than the two single "
         "effects added up."
@@ -135,6 +141,7 @@ def headline(table: pd.DataFrame) -> None:
         )
 
 
+@once
 def found(rows: pd.DataFrame, n_pairs: int) -> str:
     """How many measured pairs stand out from the sum, and which."""
     n = int(rows["observed_standing"].isin(STANDS_OUT).sum())
@@ -153,6 +160,7 @@ def found(rows: pd.DataFrame, n_pairs: int) -> str:
     return "".join(parts) + "." + (f" The others: {', '.join(rest)}." if rest else "")
 
 
+@once
 def against_truth(rows: pd.DataFrame) -> str:
     """How many pairs that the simulator made interact stand out."""
     out = rows["observed_standing"].isin(STANDS_OUT)
@@ -239,9 +247,10 @@ def against_observed(table: pd.DataFrame, run: Run) -> None:
                "posterior (predicted). Both sides use the same genes of each pair.")  # fmt: skip
 
 
+@once
 def reading(table: pd.DataFrame) -> str:
     """What the comparison of the measured pairs says, in a few sentences."""
-    rows = table[table["observed_class"].notna()]
+    rows = measured(table)
     fit = judged(rows)
     words = [f"{len(rows)} measured pairs, {len(held_out(rows))} of them held out from training."]
     if missing := int(rows["observed_scale"].isna().sum()):

@@ -67,9 +67,9 @@ def _choose_singles() -> None:
     import pandas as pd
     import streamlit as st
 
-    from cradle.ui.interactions_tables import _with_singles
+    from cradle.ui.interactions_tables import ALONE, _with_singles
 
-    rows, words = _with_singles(pd.DataFrame({"alone": [2, 1, 0, 2]}))
+    rows, words = _with_singles(pd.DataFrame({"alone": [ALONE[n] for n in (2, 1, 0, 2)]}))
     st.text(f"{len(rows)}{words}")
 
 

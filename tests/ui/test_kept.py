@@ -82,7 +82,7 @@ def test_an_equal_table_draws_no_second_figure():
 def test_rows_are_sent_as_streamlit_sends_the_table():
     n = figures.MAX_ROWS + 5
     table = pd.DataFrame({"gene": ["A", None] * (n // 2) + ["B"] * (n % 2), "value": range(n)})
-    sent = figures._rows(table)
+    sent = figures.as_sent(table, figures.MAX_ROWS)
     assert isinstance(sent, pa.Table)
     head = table.head(figures.MAX_ROWS)
     pd.testing.assert_frame_equal(sent.to_pandas(), head)
