@@ -131,7 +131,7 @@ def control_can_be_halved(run_path: str, side: Side) -> bool:
 
 def splits(run_path: str) -> list[str]:
     """Splits of a run that can be scored, the held-out one first."""
-    answered, scored = _scored(run_path, store.fingerprint(run_path))
+    answered, scored = _scored(run_path)
     found = [split for split, labels in answered.items() if labels]
     if not found:
         raise InputError(
@@ -144,12 +144,12 @@ def splits(run_path: str) -> list[str]:
 
 def not_applicable(run_path: str) -> list[str]:
     """Perturbations that could be scored but that the model cannot express."""
-    answered, scored = _scored(run_path, store.fingerprint(run_path))
+    answered, scored = _scored(run_path)
     return [label for label in scored if label not in set(answered["all"])]
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _scored(run_path: str, fingerprint: str) -> tuple[dict[str, list[str]], list[str]]:
+def _scored(run_path: str) -> tuple[dict[str, list[str]], list[str]]:
     """What the model has an effect for, by split, and every perturbation that could be scored."""
     base = scoring(run_path, "all")
     return {split: base.answered(split) for split in SPLITS}, base.scored("all")

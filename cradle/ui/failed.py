@@ -27,14 +27,14 @@ def failed_marks(choices: Choices, run: Run) -> pd.DataFrame:
     """
     key = quality.key_of(of_run(choices, run))
     assert key is not None
-    return _marks(key, store.fingerprint(str(run.path)), run)
+    return _marks(key, str(run.path))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _marks(key: quality.Key, fingerprint: str, _run: Run) -> pd.DataFrame:
-    flags = quality.flags_of(key)
+def _marks(key: quality.Key, run_path: str) -> pd.DataFrame:
+    run, flags = store.run_at(run_path), quality.flags_of(key)
     label = store.cells_of(key.source).obs["perturbation"].astype(str)
-    known = {name for name in label.unique() if _run.support(name) != "gene never seen"}
+    known = {name for name in label.unique() if run.support(name) != "gene never seen"}
     chosen = (flags["qc_fail"] & label.isin(known)).to_numpy(bool)
-    judged = [c for c in _run.thresholds.judged if flags[f"fails_{c}"].notna().any()]
+    judged = [c for c in run.thresholds.judged if flags[f"fails_{c}"].notna().any()]
     return pd.DataFrame({c: flags.loc[chosen, f"fails_{c}"] == 1 for c in judged})

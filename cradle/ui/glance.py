@@ -26,15 +26,14 @@ SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
 
 def cells_table(choices: Choices) -> pd.DataFrame:
     """Cells per perturbation and split: from the cells, else from the run; not to be changed."""
-    source, run = choices.dataset.source, choices.run
-    data = None if source is None else store.hash_of(source)
-    model = None if run is None else store.fingerprint(str(run.path))
-    return _cells_table(data, model, choices)
+    run = choices.run
+    return _cells_table(choices.dataset.source, None if run is None else str(run.path))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _cells_table(data: str | None, model: str | None, _choices: Choices) -> pd.DataFrame:
-    adata, run = store.cells(_choices), store.run(_choices)
+def _cells_table(source: str | None, run_path: str | None) -> pd.DataFrame:
+    adata = None if source is None else store.cells_of(source)
+    run = None if run_path is None else store.run_at(run_path)
     if adata is None:
         assert run is not None
         return stored_composition(run.perturbations)

@@ -130,7 +130,7 @@ def _criteria_of(choices: Choices, run: Run, kind: int) -> None:
     marks = _drawn(failed)
     if marks.empty:
         return
-    kinds = inside.kinds(str(run.path), str(choices.dataset.source), marks.index)
+    kinds = inside.kinds(marks, str(run.path), str(choices.dataset.source))
     st.markdown(kind_words(kinds, marks, kind))
     drawn = "" if len(marks) == len(failed) else f"{len(marks):,} drawn at random of "
     st.caption(

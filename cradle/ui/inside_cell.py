@@ -59,14 +59,11 @@ def failed_cells(choices: Choices, run: Run) -> pd.DataFrame:
         Indexed by cell: cell, perturbation, split, fails (criteria in words), library_size and
         the measurable criteria. Nobody changes it.
     """
-    key = quality.key_of(of_run(choices, run))
-    return _failed_cells(key, store.fingerprint(str(run.path)), choices, run)
+    return _failed_cells(quality.key_of(of_run(choices, run)), choices, run)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _failed_cells(
-    key: quality.Key | None, fingerprint: str, _choices: Choices, _run: Run
-) -> pd.DataFrame:
+def _failed_cells(key: quality.Key | None, _choices: Choices, _run: Run) -> pd.DataFrame:
     marks, values = failed_marks(_choices, _run), quality.metrics(_choices)
     adata = store.cells(_choices)
     assert values is not None

@@ -122,14 +122,27 @@ def _recorded(path: str) -> tuple[str, bool]:
 
 def all_runs() -> list[RunEntry]:
     """Every finished run, one's own before the shipped ones."""
-    folders = [runs_folder(), SHIPPED_RUNS]
-    done = [path for folder in folders for path in sorted(folder.glob("*/DONE"))]
-    entries = [_entry(path.parent, path.stat().st_mtime) for path in done]
+    entries = [_entry(path.parent) for path in _finished()]
     return [entry for entry in entries if entry is not None]
 
 
+def files() -> dict[str, float]:
+    """Time stamps of what answers are kept of: finished runs, and the files of the catalogue.
+
+    Uploads are named by their contents.
+    """
+    here = [path for name in DATASETS if (path := locate(name)) is not None]
+    return {str(path): path.stat().st_mtime for path in (*_finished(), *here)}
+
+
+def _finished() -> list[Path]:
+    return [
+        path for folder in (runs_folder(), SHIPPED_RUNS) for path in sorted(folder.glob("*/DONE"))
+    ]
+
+
 @st.cache_data(max_entries=500, show_spinner=False)
-def _entry(folder: Path, _finished: float) -> RunEntry | None:
+def _entry(folder: Path) -> RunEntry | None:
     try:
         refuse_links(folder)
         data = read_json(folder / "provenance.json")["data"]

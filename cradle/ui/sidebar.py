@@ -37,6 +37,7 @@ class Choices:
 
 def draw() -> Choices:
     """Draw the sidebar and return its choices."""
+    store.forget_changed(library.files())
     st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
     with st.sidebar:
         dataset = _dataset()

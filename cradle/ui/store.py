@@ -1,21 +1,23 @@
 """Cells, runs and models, read once and shared by all sessions; nobody changes them.
 
-Arguments are ids and time stamps, never matrices: Streamlit hashes arguments on every call.
+Arguments are names and paths, never matrices: Streamlit hashes arguments on every call. That the
+file behind a name may change is seen to in one place, ``forget_changed``.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from cradle.data.catalogue import DATASETS, locate
 from cradle.errors import InputError
 
 _DECIDING = ("config.json", "genes.csv", "library_sizes.csv", "perturbations.csv", "split.csv.gz",
              "thresholds.json", "weights.safetensors")  # fmt: skip
+_seen: dict[str, float] = {}
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -47,59 +49,55 @@ def needs_run(choices: Choices) -> Run:
     return opened
 
 
-def predictor_at(path: str) -> Any:
-    """The trained model of the run in a folder, ready to answer; loads torch."""
-    return _predictor(path, _stamp(Path(path) / "DONE"))
-
-
-def cells_of(source: str) -> AnnData:
-    """Cells of a catalogue name or path, in standard form."""
-    return _cells(source, _stamp(source))
-
-
-def run_at(path: str) -> Run:
-    """The run in a folder."""
-    return _run(path, _stamp(Path(path) / "DONE"))
-
-
 def scores_at(path: str) -> dict[str, Any]:
     """Stored evaluation of the run in a folder; empty where it was not scored yet."""
-    return _scores(path, _stamp(Path(path) / "metrics.json"))
+    file = Path(path) / "metrics.json"
+    return _scores(path, file.stat().st_mtime if file.exists() else 0.0)
 
 
-def hash_of(source: str) -> str:
-    """Data hash of a dataset, which its runs carry; see ``data_hash``."""
-    return _hash(source, _stamp(source))
+def forget_changed(files: Mapping[str, float]) -> None:
+    """Let go of all that was worked out, where a file behind some of it is another one by now.
 
+    Answers are kept by the names of runs and datasets, so this comes before any is asked for.
 
-def fingerprint(path: str) -> str:
-    """Content hash of a run: of all that decides which cells it generates and how it splits."""
-    return _fingerprint(path, _stamp(Path(path) / "DONE"))
+    Parameters
+    ----------
+    files
+        Time stamps of what is here: the last modification of each file, by its path.
+    """
+    if any(_seen.get(name, stamp) != stamp for name, stamp in files.items()):
+        st.cache_resource.clear()
+        st.cache_data.clear()
+    _seen.update(files)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the cells …")
-def _cells(source: str, stamp: float) -> AnnData:
+def cells_of(source: str) -> AnnData:
+    """Cells of a catalogue name or path, in standard form."""
     from cradle.data.sources import load
 
     return load(source, require_labels=False)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _hash(source: str, stamp: float) -> str:
+def hash_of(source: str) -> str:
+    """Data hash of a dataset, which its runs carry; see ``data_hash``."""
     from cradle.data.sources import data_hash
 
-    return data_hash(_cells(source, stamp))
+    return data_hash(cells_of(source))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _run(path: str, stamp: float) -> Run:
+def run_at(path: str) -> Run:
+    """The run in a folder."""
     from cradle.runs import Run
 
     return Run.load(path)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _fingerprint(path: str, stamp: float) -> str:
+def fingerprint(path: str) -> str:
+    """Content hash of a run: of all that decides which cells it generates and how it splits."""
     digest = hashlib.sha256()
     for name in _DECIDING:
         file = Path(path) / name
@@ -113,11 +111,6 @@ def _scores(path: str, stamp: float) -> dict[str, Any]:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
-def _predictor(path: str, stamp: float) -> Any:
-    return _run(path, stamp).predictor()
-
-
-def _stamp(source: str | Path) -> float:
-    """Changes when the file behind a catalogue name or path does."""
-    path = locate(str(source)) if str(source) in DATASETS else Path(source)
-    return path.stat().st_mtime if path is not None and path.exists() else 0.0
+def predictor_at(path: str) -> Any:
+    """The trained model of the run in a folder, ready to answer; loads torch."""
+    return run_at(path).predictor()

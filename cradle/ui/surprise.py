@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def unmeasured_pairs(run: Run) -> list[str]:
     """Pairs of genes that training cells carry each and no cell together; none where the model
     cannot combine genes."""
-    return _pairs(str(run.path), store.fingerprint(str(run.path))) if run.spec.combinations else []
+    return _pairs(str(run.path)) if run.spec.combinations else []
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _pairs(path: str, fingerprint: str) -> list[str]:
+def _pairs(path: str) -> list[str]:
     run = store.run_at(path)
     known = set(run.perturbations["perturbation"])
     pairs = (canonical(pair) for pair in itertools.combinations(run.perturbed_genes, 2))
