@@ -5,7 +5,7 @@ counterfactual term on, gradient clipping and optimizer included; the minibatche
 The numerator of ``matmul_fraction`` is fixed, 6·512·(matrix weights of encoder and decoder): a
 factor 2 for multiply and add, times 3 for one forward and two backward products. Work that is
 saved raises the fraction, work beyond that lowers it. ``--genes`` and ``--perturbations`` take
-other numbers.
+other numbers; rounds end after a minute and a half.
 
 In the same run: the step of ``cradle_vae_reference``, with the choices of the published code (five
 particles among them), and the step in mixed precision (bfloat16), each over the step. A GPU is used
@@ -33,7 +33,7 @@ N_PERTURBATIONS, FAIL_RATE = 100, 0.2
 LIBRARY_SIZE = 10_000
 MATRIX = 2048
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-WARM_UP, ROUNDS = 10, 40
+WARM_UP, ROUNDS, ENOUGH_SECONDS = 10, 40, 90.0
 
 
 def measure(
@@ -44,7 +44,7 @@ def measure(
     data = screen(genes, perturbations)
     module, reference = trained_module(data), trained_module(data, "cradle_vae_reference")
     batches = _batches(data)
-    seconds = _alternate(
+    seconds, rounds = _alternate(
         {
             "step": one_step(module, batches),
             "product": _product(),
@@ -61,6 +61,7 @@ def measure(
             "step_ms": 1e3 * seconds["step"],
             "matmul_gflops": product_rate / 1e9,
             "matrix_weights": float(weights),
+            "rounds": float(rounds),
             "threads": float(torch.get_num_threads()),
             "gpu": float(DEVICE == "cuda"),
         },
@@ -152,15 +153,21 @@ def _product() -> Callable[[int], None]:
     return product
 
 
-def _alternate(actions: dict[str, Callable[[int], None]]) -> dict[str, float]:
-    """Median seconds of each, taken in turn so that all see the same machine."""
+def _alternate(actions: dict[str, Callable[[int], None]]) -> tuple[dict[str, float], int]:
+    """Median seconds of each, taken in turn so that all see the same machine, and of how many
+    rounds: fewer, but three at least, where they would take too long."""
     times: dict[str, list[float]] = {name: [] for name in actions}
+    end = time.perf_counter() + ENOUGH_SECONDS
     for i in range(WARM_UP + ROUNDS):
         for name, action in actions.items():
             started = time.perf_counter()
             action(i)
             if DEVICE == "cuda":
                 torch.cuda.synchronize()
-            if i >= WARM_UP:
-                times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in times.items()}
+            times[name].append(time.perf_counter() - started)
+        if i > 2 and time.perf_counter() > end:
+            break
+    # the first ones warm up: ten, or half of few
+    measured = {name: taken[min(WARM_UP, len(taken) // 2) :] for name, taken in times.items()}
+    rounds = min(map(len, measured.values()))
+    return {name: statistics.median(taken) for name, taken in measured.items()}, rounds
