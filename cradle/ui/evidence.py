@@ -10,10 +10,11 @@ import streamlit as st
 
 from cradle.evaluation.effects import POSTERIOR_ALONE
 from cradle.models.baselines import BASELINES
-from cradle.ui import store
+from cradle.ui import comparison, store
 from cradle.ui.labels import GLOSSARY, safe_label
 
 if TYPE_CHECKING:
+    from cradle.evaluation.leave_one_out import Pair, Standing
     from cradle.runs import Run
 
 CARD = 165  # pixels: two beside each other on a phone
@@ -34,6 +35,37 @@ def interval_words(run_path: str) -> str:
     """What the bars of predicted effects are; runs of earlier versions did not widen them."""
     plain = store.run_at(run_path).widening == POSTERIOR_ALONE
     return GLOSSARY["posterior" if plain else "interval"]
+
+
+def rests_on(terms: comparison.Terms, with_targets: bool) -> None:
+    """Whether one gene or one perturbation decides between the model and the best rule."""
+    found = comparison.beside_best_rule(terms, with_targets)
+    if found is not None and (words := standing_words(found)):
+        st.markdown(words)
+
+
+def standing_words(found: Standing) -> str:
+    """What the order of model and best rule in ATE-R² rests on; nothing where they are level, or
+    where there is nothing to leave out."""
+    rule, tried = BASELINES[found.name].label, [of for of, pair in found.without.items() if pair]
+    if not tried or not found.everything.ahead:
+        return ""
+    turned = found.turned_by()
+    if not turned:
+        first = "The model" if found.everything.ahead > 0 else f"The rule *{rule}*"
+        return (f"{first} stays ahead in ATE-R² whichever single {' or '.join(tried)} is left out "
+                f"({_both(found.everything, rule)}).")  # fmt: skip
+    parts = [f"without {safe_label(str(pair.left_out))} {_both(pair, rule)}" for _, pair in turned]
+    who = " and a single ".join(of for of, _ in turned)
+    return (
+        f"**A single {who} decide{'s' * (len(turned) == 1)} who is ahead** in "
+        f"ATE-R²: {_both(found.everything, rule)}, but {', and '.join(parts)}. The largest effects "
+        "make the score."
+    )
+
+
+def _both(pair: Pair, rule: str) -> str:
+    return f"model {pair.model:.2f}, {rule} {pair.rule:.2f}"
 
 
 def coverage(run_path: str, split: str, words: str) -> None:
