@@ -55,12 +55,12 @@ def standing_words(found: Standing) -> str:
         first = "The model" if found.everything.ahead > 0 else f"The rule *{rule}*"
         return (f"{first} stays ahead in ATE-R² whichever single {' or '.join(tried)} is left out "
                 f"({_both(found.everything, rule)}).")  # fmt: skip
-    parts = [f"without {safe_label(str(pair.left_out))} {_both(pair, rule)}" for _, pair in turned]
+    parts = [f"without {safe_label(str(pair.left_out))}, {_both(pair, rule)}" for _, pair in turned]
     who = " and a single ".join(of for of, _ in turned)
     return (
         f"**A single {who} decide{'s' * (len(turned) == 1)} who is ahead** in "
-        f"ATE-R²: {_both(found.everything, rule)}, but {', and '.join(parts)}. The largest effects "
-        "make the score."
+        f"ATE-R². With all, {_both(found.everything, rule)}; {'; '.join(parts)}. It is a sum of "
+        "squares, so the few largest effects make it."
     )
 
 

@@ -52,7 +52,7 @@ def test_one_gene_turns_the_order_and_is_named(observed):
     assert others[0][1].left_out == "A+B"  # whose row holds the effect
     words = standing_words(found)
     assert "A single gene and a single perturbation decide who is ahead" in words
-    assert f"without HBZ model 1.00, Additive {pair.rule:.2f}" in words
+    assert f"without HBZ, model 1.00, Additive {pair.rule:.2f}" in words
 
 
 def test_an_order_that_rests_on_nothing_single_is_said_so(observed):
