@@ -21,7 +21,7 @@ def body(choices: Choices) -> None:
     with right:
         effects_view.gene(choices, run, view, clicked)
     effects_view.score_table(run, view)
-    evidence.rests_on(view.terms, view.targets)
+    evidence.beside_rule(view.terms, view.targets)
     if choices.dataset.simulated:
         evidence.truth(run)
     evidence.coverage(str(run.path), view.terms.split, view.split)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from cradle.data.schema import CONTROL
 from cradle.evaluation import sections
+from cradle.evaluation.beside_rule import rule_section
 from cradle.evaluation.field import field_section
 from cradle.evaluation.field_cells import Population, score_cells
-from cradle.evaluation.leave_one_out import leave_one_out
 from cradle.evaluation.moments import SCORED_SPLITS
 from cradle.evaluation.quality import (
     Generate,
@@ -107,8 +107,9 @@ def evaluate(
     -------
     `test`, `val`, `train`, `all` (None without perturbations to score, or where the model is not
     applicable to any: `record` says which), `floor`, `replicate`, `ceiling`, `disjoint_control`,
-    `coverage`, `leave_one_out` (the model beside the best rule), `record`, `field`, `artifact_on`
-    (failure rates beside those of observed failed cells), and `truth` for simulated cells.
+    `coverage`, `beside_rule` (the best one, and how far to trust the order), `record`, `field`,
+    `artifact_on` (failure rates beside those of observed failed cells), and `truth` for simulated
+    cells.
     """
     report: JSON = {
         **sections.model_scores(scoring),
@@ -117,7 +118,7 @@ def evaluate(
         "ceiling": sections.ceilings(scoring),
         "disjoint_control": sections.disjoint_control(scoring),
         "coverage": sections.coverages(scoring),
-        "leave_one_out": leave_one_out(scoring),
+        "beside_rule": rule_section(scoring),
         "record": sections.record(scoring),
     }
     quality = _quality(scoring, thresholds, cells, generate, n_generated)

@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from cradle.errors import InputError
+from cradle.evaluation.beside_rule import BesideRule, beside_rule
 from cradle.evaluation.effects import Effects, FloatArray
-from cradle.evaluation.leave_one_out import Standing, standing
 from cradle.evaluation.metrics import EFFECT_METRICS
 from cradle.evaluation.moments import (
     SCORED_SPLITS,
@@ -220,12 +220,12 @@ def score_rows(terms: Terms, with_targets: bool) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def beside_best_rule(terms: Terms, with_targets: bool) -> Standing | None:
+def beside_best_rule(terms: Terms, with_targets: bool) -> BesideRule | None:
     """The model beside the best rule in ATE-R², and without what that rests on most."""
     observed, predicted = compared(terms)
     rules = {name: effects for name, effects in predicted.items() if name != MODEL}
     keep = None if with_targets else ~targeted(observed)
-    return standing(observed, predicted[MODEL], rules, keep)
+    return beside_rule(observed, predicted[MODEL], rules, keep)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Scoring …")

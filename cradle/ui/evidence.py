@@ -14,9 +14,11 @@ from cradle.ui import comparison, store
 from cradle.ui.labels import GLOSSARY, safe_label
 
 if TYPE_CHECKING:
-    from cradle.evaluation.leave_one_out import Pair, Standing
+    from cradle.evaluation.beside_rule import BesideRule
     from cradle.runs import Run
 
+_CERTAIN = "more than chance"
+_OPEN = "so who is ahead is open"
 CARD = 165  # pixels: two beside each other on a phone
 _TRUTH = {
     "effect_correlation_seen": (
@@ -37,35 +39,43 @@ def interval_words(run_path: str) -> str:
     return GLOSSARY["posterior" if plain else "interval"]
 
 
-def rests_on(terms: comparison.Terms, with_targets: bool) -> None:
-    """Whether one gene or one perturbation decides between the model and the best rule."""
+def beside_rule(terms: comparison.Terms, with_targets: bool) -> None:
+    """Who is ahead in ATE-R², the model or the best rule, and how far to trust it."""
     found = comparison.beside_best_rule(terms, with_targets)
-    if found is not None and (words := standing_words(found)):
-        st.markdown(words)
+    if found is None or not found.everything.ahead:
+        return
+    stored = store.scores_at(terms.run_path).get("beside_rule") or {}
+    # the stored evaluation is of one view of the page
+    of_view = terms == comparison.Terms(terms.run_path, terms.split) and with_targets
+    error = (stored.get(terms.split) or {}).get("standard_error") if of_view else None
+    st.markdown(" ".join(filter(None, (distance_words(found, error), rests_on(found)))))
 
 
-def standing_words(found: Standing) -> str:
-    """What the order of model and best rule in ATE-R² rests on; nothing where they are level, or
-    where there is nothing to leave out."""
-    rule, tried = BASELINES[found.name].label, [of for of, pair in found.without.items() if pair]
-    if not tried or not found.everything.ahead:
-        return ""
-    turned = found.turned_by()
-    if not turned:
-        first = "The model" if found.everything.ahead > 0 else f"The rule *{rule}*"
-        return (f"{first} stays ahead in ATE-R² whichever single {' or '.join(tried)} is left out "
-                f"({_both(found.everything, rule)}).")  # fmt: skip
-    parts = [f"without {safe_label(str(pair.left_out))}, {_both(pair, rule)}" for _, pair in turned]
-    who = " and a single ".join(of for of, _ in turned)
-    return (
-        f"**A single {who} decide{'s' * (len(turned) == 1)} who is ahead** in "
-        f"ATE-R². With all, {_both(found.everything, rule)}; {'; '.join(parts)}. It is a sum of "
-        "squares, so the few largest effects make it."
+def distance_words(found: BesideRule, error: float | None) -> str:
+    """How far model and best rule are apart in ATE-R², beside its standard error where known."""
+    (model, rule, _), name = found.everything, BASELINES[found.rule].label
+    who = "The model is ahead of" if model > rule else "The model is behind"
+    words = f"**{who} the best simple rule** ({name}) in ATE-R²: {model:.2f} against {rule:.2f}"
+    if error is None:
+        return words + "."
+    ratio = abs(model - rule) / error
+    return words + (
+        f". With other cells, as many, the distance would be another by ± {error:.2g} (standard "
+        f"error): it is {ratio:.1f} of these, {_CERTAIN if ratio > 2 else _OPEN}."
     )
 
 
-def _both(pair: Pair, rule: str) -> str:
-    return f"model {pair.model:.2f}, {rule} {pair.rule:.2f}"
+def rests_on(found: BesideRule) -> str:
+    """Whether one gene or one perturbation decides who is ahead; empty where there is no second
+    one of either."""
+    tried = [of for of, pair in found.without.items() if pair is not None]
+    turned = found.turned_by()
+    if not turned:
+        return f"No single {' or '.join(tried)} decides that." if tried else ""
+    parts = [f"without {safe_label(str(pair.left_out))} they are {pair.model:.2f} and "
+             f"{pair.rule:.2f}" for _, pair in turned]  # fmt: skip
+    who = " and a single ".join(of for of, _ in turned)
+    return f"**A single {who} decide{'s' * (len(turned) == 1)} that**: {', '.join(parts)}."
 
 
 def coverage(run_path: str, split: str, words: str) -> None:

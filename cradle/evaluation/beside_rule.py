@@ -1,0 +1,187 @@
+"""The model beside the best simple rule in ATE-R², and how far to trust which of them is ahead.
+
+A sum of squares over all genes of all perturbations is made by the few largest effects. Where one
+gene alone turns the order of the two, the order says more of that gene than of them; where the
+distance is within what another draw of as many cells would move it, it says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cradle.evaluation.effects import Effects
+from cradle.evaluation.metrics import ate_r2
+from cradle.evaluation.moments import Moments
+from cradle.evaluation.sections import SPLITS, Scoring
+
+Of = Literal["gene", "perturbation"]
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.floating]
+_AXIS: dict[Of, int] = {"perturbation": 0, "gene": 1}
+N_RESAMPLES = 100
+#: Means of groups of cells × genes; beyond it resampling would take too long and too much memory.
+MAX_MEANS = 10**8
+
+
+class Pair(NamedTuple):
+    """ATE-R² of the model and of the rule, without the gene or perturbation of this name."""
+
+    model: float
+    rule: float
+    left_out: str | None = None
+
+    @property
+    def ahead(self) -> int:
+        """1 where the model is ahead, −1 where the rule is, 0 where they are level."""
+        return int(np.sign(self.model - self.rule))
+
+
+class BesideRule(NamedTuple):
+    """The model beside the best rule, and what is left of that without the one gene, and the one
+    perturbation, on which it rests most; None where there is no second one."""
+
+    rule: str
+    everything: Pair
+    without: dict[Of, Pair | None]
+
+    def turned_by(self) -> list[tuple[Of, Pair]]:
+        """Where leaving one out puts the other of the two ahead."""
+        found = [(of, pair) for of, pair in self.without.items() if pair is not None]
+        return [(of, pair) for of, pair in found if pair.ahead * self.everything.ahead < 0]
+
+
+def r2_without_each(
+    observed: FloatArray, predicted: FloatArray, of: Of, keep: BoolArray | None = None
+) -> FloatArray:
+    """ATE-R² with each column (gene) or row (perturbation) left out in turn.
+
+    Parameters
+    ----------
+    observed, predicted
+        ``(perturbations, genes)``, log2 units.
+    of
+        What is left out.
+    keep
+        Entries that count, all by default.
+
+    Returns
+    -------
+    ``(genes,)`` or ``(perturbations,)``, as :func:`cradle.evaluation.metrics.ate_r2` of the rest;
+    NaN where what is left is constant.
+    """
+    counts = np.ones(observed.shape, bool) if keep is None else keep
+    along = 1 - _AXIS[of]
+
+    def left(values: FloatArray) -> FloatArray:
+        own = np.where(counts, values, 0.0).sum(axis=along)
+        return np.asarray(own.sum() - own)
+
+    # deviations from the mean of all: sums of squares about it lose no digits
+    deviation = observed - observed[counts].mean() if counts.any() else observed
+    n, error = left(np.ones(observed.shape)), left((observed - predicted) ** 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = left(deviation**2) - left(deviation) ** 2 / n
+        return np.where(total > 1e-12 * n, 1 - error / total, np.nan)
+
+
+def beside_rule(
+    observed: Effects, model: Effects, rules: dict[str, Effects], keep: BoolArray | None = None
+) -> BesideRule | None:
+    """The model beside the best of the rules that answer every row; None without one.
+
+    Parameters
+    ----------
+    observed
+        What is scored, ``(perturbations, genes)``.
+    model, rules
+        Predicted effects on the same rows and genes.
+    keep
+        Entries that count, all by default.
+    """
+    answering = {name: rule for name, rule in rules.items() if np.isfinite(rule.mean).all()}
+    scores = {name: ate_r2(observed.mean, rule.mean, keep) for name, rule in answering.items()}
+    own = ate_r2(observed.mean, model.mean, keep)
+    if not scores or not np.isfinite([own, *scores.values()]).all():
+        return None
+    best = max(scores, key=scores.__getitem__)
+    everything = Pair(own, scores[best])
+    sides = (model.mean, rules[best].mean)
+
+    def without(of: Of, names: tuple[str, ...]) -> Pair | None:
+        """The one whose absence brings the side that is behind farthest."""
+        each = [r2_without_each(observed.mean, side, of, keep) for side in sides]
+        gap = (each[0] - each[1]) * (everything.ahead or 1)
+        if len(names) < 2 or not np.isfinite(gap).any():
+            return None
+        i = int(np.nanargmin(gap))
+        return Pair(float(each[0][i]), float(each[1][i]), names[i])
+
+    left_out: dict[Of, Pair | None] = {
+        "gene": without("gene", observed.genes),
+        "perturbation": without("perturbation", observed.perturbations),
+    }
+    return BesideRule(best, everything, left_out)
+
+
+def standard_error(scoring: Scoring, split: str, rule: str, seed: int = 0) -> float | None:
+    """How far another draw of as many cells would move model minus rule in ATE-R².
+
+    Standard deviation over ``N_RESAMPLES`` draws of what was measured, the rule worked out anew
+    from each. The mean of every group of cells is drawn about the measured one, normal, gene by
+    gene; the model is not trained anew. None where there are more than ``MAX_MEANS`` means.
+    """
+    if scoring.moments.mean.size > MAX_MEANS:
+        return None
+    rng, gaps = np.random.default_rng(seed), []
+    rows = scoring.answered(split)
+    for moments in _resampled(scoring.moments, rng):
+        drawn = replace(scoring, moments=moments)
+        observed = drawn.observed(split)
+        assert observed is not None
+        observed = observed.rows(rows)
+        model = scoring.predicted.rows(rows).columns(observed.genes)
+        told = drawn.baselines()[rule].treatment_effects(rows)
+        gaps.append(ate_r2(observed.mean, model.mean) - ate_r2(observed.mean, told.mean))
+    return float(np.std(gaps, ddof=1))
+
+
+def _resampled(moments: Moments, rng: np.random.Generator) -> Iterator[Moments]:
+    pooled = moments.pool()
+    row = {label: i for i, label in enumerate(pooled.labels)}
+    known = moments.groups["perturbation"].astype(str).map(row)
+    variance = np.zeros(moments.mean.shape, np.float32)  # of groups that count in no split: none
+    here = known.notna().to_numpy()
+    variance[here] = np.nan_to_num(pooled.var[known[here].astype(int)])
+    error = np.sqrt(variance / moments.groups["n_cells"].to_numpy(np.float32)[:, None])
+    for _ in range(N_RESAMPLES):
+        noise = rng.standard_normal(error.shape, np.float32)
+        yield replace(moments, mean=moments.mean + error * noise)
+
+
+def rule_section(scoring: Scoring) -> dict[str, Any]:
+    """``beside_rule`` in each split, as JSON; None where no rule answers what the model does."""
+    return {split: _of_split(scoring, split) for split in SPLITS}
+
+
+def _of_split(scoring: Scoring, split: str) -> dict[str, Any] | None:
+    rows, observed = scoring.answered(split), scoring.observed(split)
+    if observed is None or not rows:
+        return None
+    observed = observed.rows(rows)
+    model = scoring.predicted.rows(rows).columns(observed.genes)
+    rules = {n: rule.treatment_effects(rows) for n, rule in scoring.baselines().items()}
+    found = beside_rule(observed, model, rules)
+    if found is None:
+        return None
+    pairs: dict[str, Pair | None] = {"everything": found.everything}
+    pairs |= {f"without_{of}": pair for of, pair in found.without.items()}
+    return {
+        "rule": found.rule,
+        **{name: None if pair is None else pair._asdict() for name, pair in pairs.items()},
+        "standard_error": standard_error(scoring, split, found.rule),
+    }
