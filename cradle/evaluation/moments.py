@@ -73,25 +73,37 @@ class Moments:
     m2: npt.NDArray[np.float32]
 
     def pool(
-        self,
-        splits: Collection[str] | None = None,
-        halves: Collection[int] | None = None,
-        passing_only: bool = False,
-        labels: Collection[str] | None = None,
-    ) -> Pooled:
+        self, splits: Collection[str] | None = None, halves: Collection[int] | None = None,
+        passing_only: bool = False, labels: Collection[str] | None = None,
+    ) -> Pooled:  # fmt: skip
         """Moments per perturbation over the chosen groups (None: train, val and test; both halves).
 
         Exact: the pooled moments are those of the cells themselves (Chan et al. 1979).
         """
-        groups = self.groups
-        chosen = groups["split"].isin(list(SCORED_SPLITS if splits is None else splits))
+        return self._pooled(self._chosen(splits, halves, passing_only, labels))
+
+    def n_cells(
+        self, splits: Collection[str], passing_only: bool, labels: Collection[str] | None = None
+    ) -> dict[str, int]:
+        """Cells per perturbation in the chosen groups, in the order of ``pool``."""
+        rows = self._chosen(splits, None, passing_only, labels)
+        codes, found = pd.factorize(self.groups["perturbation"].to_numpy()[rows], sort=True)
+        n = np.bincount(codes, weights=self.groups["n_cells"].to_numpy()[rows])
+        return {str(label): int(n[i]) for i, label in enumerate(found)}
+
+    def _chosen(
+        self, splits: Collection[str] | None, halves: Collection[int] | None, passing_only: bool,
+        labels: Collection[str] | None,
+    ) -> npt.NDArray[np.intp]:  # fmt: skip
+        groups, wanted = self.groups, SCORED_SPLITS if splits is None else splits
+        chosen = groups["split"].isin(list(wanted))
         if halves is not None:
             chosen &= groups["half"].isin(list(halves))
         if passing_only:
             chosen &= ~groups["qc_fail"].astype(bool)
         if labels is not None:
             chosen &= groups["perturbation"].isin(list(labels))
-        return self._pooled(np.flatnonzero(chosen.to_numpy()))
+        return np.flatnonzero(chosen.to_numpy())
 
     def save(self, path: Path) -> None:
         """Write one safetensors file; the groups and genes travel in its JSON header."""
@@ -147,8 +159,7 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
     group = grouped.ngroup().to_numpy()
     groups = grouped.size().rename("n_cells").reset_index().astype(_TYPES)
     del keys, grouped
-    totals = np.zeros((len(groups), adata.n_vars))
-    squares = np.zeros_like(totals)
+    totals, squares = np.zeros((2, len(groups), adata.n_vars))
     library_size = adata.obs["library_size"].to_numpy(np.float64)
     for start in range(0, adata.n_obs, chunk_size):
         rows = slice(start, start + chunk_size)
@@ -215,8 +226,8 @@ def observed_effects(
 def control_splits(moments: Moments, split: str, side: Side = "all") -> tuple[str, ...]:
     """Splits whose control cells stand against this split's perturbations (the rule of 30)."""
     own = _splits(split)
-    pooled = moments.pool(own, passing_only=side == "passing", labels=[CONTROL])
-    return own if pooled.n.sum() >= MIN_CELLS else SCORED_SPLITS
+    n_control = moments.n_cells(own, side == "passing", [CONTROL]).get(CONTROL, 0)
+    return own if n_control >= MIN_CELLS else SCORED_SPLITS
 
 
 def pooled_control(

@@ -78,8 +78,8 @@ class Scoring:
     def labels(self, split: str) -> list[str]:
         """Perturbations with cells of the chosen side in the split."""
         splits = SCORED_SPLITS if split == "all" else (split,)
-        pooled = self.moments.pool(splits, passing_only=self.side == "passing")
-        return [label for label in pooled.labels if label != CONTROL]
+        found = self.moments.n_cells(splits, self.side == "passing")
+        return [label for label in found if label != CONTROL]
 
     def baselines(self, control_half: int | None = None) -> dict[str, Baseline]:
         """Every baseline, fitted on the model's training cells (and half of the control)."""

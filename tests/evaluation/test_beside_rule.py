@@ -13,7 +13,7 @@ from cradle.evaluation.beside_rule import (
     beside_rule,
     r2_without_each,
     rule_section,
-    standard_error,
+    standard_errors,
 )
 from cradle.evaluation.effects import Effects
 from cradle.evaluation.metrics import ate_r2
@@ -114,7 +114,7 @@ def test_the_standard_error_is_that_of_drawing_cells_anew(cells, scoring):
         model = scoring.predicted.rows(observed.perturbations)
         rule = again.baselines()["additive"].treatment_effects(observed.perturbations)
         gaps.append(ate_r2(observed.mean, model.mean) - ate_r2(observed.mean, rule.mean))
-    error = standard_error(scoring, "test", "additive")
+    error = standard_errors(scoring, {"test": "additive"})["test"]
     assert error == pytest.approx(np.std(gaps), rel=0.3)
 
 
@@ -122,7 +122,7 @@ def test_four_times_the_cells_halve_the_standard_error(scoring):
     groups = scoring.moments.groups
     many = replace(scoring.moments, groups=groups.assign(n_cells=100 * groups["n_cells"]))
     more = replace(many, groups=groups.assign(n_cells=400 * groups["n_cells"]), m2=4 * many.m2)
-    once, again = (standard_error(replace(scoring, moments=moments), "test", "additive")
+    once, again = (standard_errors(replace(scoring, moments=moments), {"test": "additive"})["test"]
                    for moments in (many, more))  # fmt: skip
     assert again == pytest.approx(once / 2, rel=0.05)
 
