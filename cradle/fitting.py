@@ -216,6 +216,12 @@ def _train(
         combinations=any("+" in label for label in labels),
     )
     config = spec.config(settings, by_size)
+    if config.reconstruction_by_fail_rate and not sets["train"].artifact.any():
+        raise InputError(
+            "The setting reconstruction_by_fail_rate would switch learning off.",
+            "no failed training cell, so that every cell would weigh nothing.",
+            "Leave the setting out, or train on all cells at a stricter threshold.",
+        )
     shape = sets["train"].shape()
     statistics = {name: getattr(shape, name) for name in ("log1p_mean", "log1p_sd", "mean_profile")}
     torch.manual_seed(seed)

@@ -59,7 +59,7 @@ def evidence_lower_bound(
     n_train
         Number of training cells.
     cell_weights
-        ``(n,)``, weights of the reconstruction, mean one; ``None`` weighs cells equally.
+        ``(n,)``, weights of the reconstruction; ``None`` weighs every cell with one.
     """
     shared, global_kl = model.global_posterior(n_particles)
     lifted = model.lift(batch.counts, batch.conditions.library_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 from cradle.data.dosage import genes_of
 from cradle.data.schema import CONTROL
 from cradle.evaluation.interactions import (
+    MIN_CELLS,
     MIN_MEAN_UMI,
     Genes,
     Interaction,
@@ -51,7 +53,7 @@ def interaction_table(run: Run, progress: Progress | None = None) -> pd.DataFram
     """
     table = _pairs(run)
     observed = _observed(run)
-    genes = {label: found[1] for label, found in observed.items()}
+    genes = {label: used for label, (_, used) in observed.items() if used is not None}
     predicted = _predicted(run, list(table["pair"]), genes, progress)
     sides = [
         _row(pair, observed.get(pair, (None, None))[0], *predicted.get(pair, (None, None)))
@@ -92,16 +94,18 @@ def _pairs(run: Run) -> pd.DataFrame:
     return table.iloc[order].head(MAX_PREDICTED).reset_index(drop=True)
 
 
-def _observed(run: Run) -> dict[str, tuple[Interaction, Genes]]:
+def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
     """Interactions of the measured pairs whose genes were measured alone, and their genes.
 
     All cells of train, val and test. The replicates are the bootstrap of cells in its normal
     limit: means drawn with the cells' variance, the control's noise common to all three effects.
+    No genes, and no class, where one of the four groups has fewer than ``MIN_CELLS``.
     """
     pooled = run.moments.pool()
     row = {label: i for i, label in enumerate(pooled.labels)}
     rng = np.random.default_rng(0)
-    usable, found = expressed(run), {}
+    usable = expressed(run)
+    found: dict[str, tuple[Interaction, Genes | None]] = {}
     sd = np.sqrt(np.nan_to_num(pooled.var) / pooled.n[:, None])
 
     def replicated(label: str) -> Array:
@@ -114,6 +118,13 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes]]:
         if len(genes) != 2 or CONTROL not in row or any(g not in row for g in genes):
             continue
         labels = (*genes, pair)
+        few = [f"{label} has {pooled.n[row[label]]} of {MIN_CELLS} cells"
+               for label in (CONTROL, *labels) if pooled.n[row[label]] < MIN_CELLS]  # fmt: skip
+        if few:
+            no_genes = Genes(*np.zeros((2, len(usable)), bool))
+            judged = _judged(np.zeros((3, 2, len(usable))), no_genes)
+            found[pair] = replace(judged, reason=f"{few[0]} that are needed"), None
+            continue
         control = replicated(CONTROL)
         effects = [replicated(label) - control for label in labels]
         se = [np.hypot(sd[row[label]], sd[row[CONTROL]]) for label in labels]
@@ -156,7 +167,7 @@ def _predicted(
     return found
 
 
-def _judged(effects: Sequence[Array], used: Genes) -> Interaction:
+def _judged(effects: Sequence[Array] | Array, used: Genes) -> Interaction:
     """Class from effects whose first row is the estimate and whose others are replicates."""
     first, second, pair = effects
     fits = fit_pair(first, second, pair, used)

@@ -228,8 +228,10 @@ class Run:
     def support(self, label: str) -> str:
         """How far a prediction for ``label`` is backed by cells: see ``support_of``."""
         table = self.perturbations.set_index("perturbation")
-        counts = {str(p): int(n) for p, n in table["n_train"].items() if n > 0}
-        return support_of(label, counts, self.held_out)
+        counts = {str(p): int(n) for p, n in table["n_train"].items()}
+        # of a perturbation that was measured, but only in cells that were not trained on
+        unused = [name for name, n in counts.items() if n == 0]
+        return support_of(label, counts, {*self.held_out, *unused})
 
     def predictor(self) -> Predictor | Baseline:
         """The trained model, ready to answer."""

@@ -21,6 +21,7 @@ def body(choices: Choices) -> None:
     with right:
         effects_view.gene(choices, run, view, clicked)
     effects_view.score_table(run, view)
+    evidence.few_genes(run)
     evidence.beside_rule(view.terms, view.targets)
     if choices.dataset.simulated:
         evidence.truth(run)

@@ -1,6 +1,7 @@
 """Interactions of a run: observed and predicted pairs, support, and what to measure next."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from cradle.effect_draws import effect_draws
 from cradle.evaluation.effects import draw_margin
+from cradle.evaluation.standing import UNCLEAR, standing
 from cradle.fitting import fit
 from cradle.pairs import SIDE, expressed, interaction_table
 from cradle.runs import Run
@@ -80,6 +82,28 @@ def test_a_baseline_predicts_no_interactions_and_the_observed_ones_stay(screen, 
     assert table["predicted_class"].isna().all()
     assert table["strength"].isna().all()
     assert table["observed_class"].notna().any()
+
+
+@pytest.mark.parametrize("of", ["the pair", "a gene", "control"])
+def test_no_class_is_read_off_a_handful_of_cells(run, table, of, monkeypatch):
+    judged = table[table["observed_class"].notna()].iloc[0]
+    label = {"the pair": judged["pair"], "a gene": judged["first"], "control": "control"}[of]
+    groups = run.moments.groups
+    own = groups["perturbation"].astype(str) == label
+    only = own.cumsum() == 1
+    few = replace(
+        run.moments, groups=groups[~own | only].assign(n_cells=lambda t: t["n_cells"].where(
+            t["perturbation"].astype(str) != label, 1)),
+        mean=run.moments.mean[~own | only], m2=run.moments.m2[~own | only],
+    )  # fmt: skip
+    monkeypatch.setitem(run.__dict__, "moments", few)
+    rows = interaction_table(run).set_index("pair")
+    row = rows.loc[judged["pair"]]
+    assert row["observed_class"] == "undetermined"
+    assert row["observed_reason"] == f"{label} has 1 of 10 cells that are needed"
+    assert np.isnan(row["observed_scale"])
+    assert standing(rows, "observed")[judged["pair"]] == UNCLEAR
+    assert row["predicted_n_genes"] > 0  # the prediction has genes of its own
 
 
 def test_bootstrap_of_cells_and_its_normal_limit_agree(real_data):

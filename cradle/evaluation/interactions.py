@@ -26,6 +26,7 @@ Class = Literal["additive", "synergy", "suppression", "neomorphic", "redundant",
 MIN_MEAN_UMI = 0.05  # counts per cell; genes below it are left out
 MIN_Z = 3.0  # |effect| / standard error from which a gene responds
 MIN_GENES = 10  # responding genes below which no class is given
+MIN_CELLS = 10  # of each group: the variance among fewer cells is hardly known
 ADDITIVE = 0.3  # |m − 1| up to which a pair is additive
 NEOMORPHIC = 0.85  # fit quality below which the singles do not explain the pair
 EPISTASIS = 0.25  # |log10(c₁/c₂)| above which one gene dominates

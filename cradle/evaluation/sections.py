@@ -76,9 +76,11 @@ class Scoring:
         return [p for p in self.labels("all") if p not in set(self.scored("all"))]
 
     def labels(self, split: str) -> list[str]:
-        """Perturbations with cells of the chosen side in the split."""
+        """Perturbations with cells of the chosen side in the split; in that of the training cells
+        only those that the model was trained on."""
         splits = SCORED_SPLITS if split == "all" else (split,)
-        found = self.moments.n_cells(splits, self.side == "passing")
+        trained_on = split == "train" and self.train_passing
+        found = self.moments.n_cells(splits, self.side == "passing" or trained_on)
         return [label for label in found if label != CONTROL]
 
     def baselines(self, control_half: int | None = None) -> dict[str, Baseline]:

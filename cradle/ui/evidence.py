@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CERTAIN = "more than chance"
 _OPEN = "so who is ahead is open"
+MUCH_BY_CHANCE = 0.1  # Jaccard-50 of random lists; below 275 genes it is more
 CARD = 165  # pixels: two beside each other on a phone
 _TRUTH = {
     "effect_correlation_seen": (
@@ -49,6 +50,17 @@ def beside_rule(terms: comparison.Terms, with_targets: bool) -> None:
     of_view = terms == comparison.Terms(terms.run_path, terms.split) and with_targets
     error = (stored.get(terms.split) or {}).get("standard_error") if of_view else None
     st.markdown(" ".join(filter(None, (distance_words(found, error), rests_on(found)))))
+
+
+def few_genes(run: Run) -> None:
+    """Warns where lists of 50 genes overlap by chance, for a panel is small."""
+    n = len(run.moments.genes)
+    by_chance = min(50, n) / (2 * n - min(50, n))
+    if by_chance > MUCH_BY_CHANCE:
+        st.caption(
+            f":material/warning: Of {n} genes, two lists of 50 drawn at random share "
+            f"{by_chance:.2f} on average: Jaccard-50 says little here."
+        )
 
 
 def distance_words(found: BesideRule, error: float | None) -> str:

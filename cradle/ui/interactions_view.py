@@ -254,7 +254,10 @@ def reading(table: pd.DataFrame) -> str:
     fit = judged(rows)
     words = [f"{len(rows)} measured pairs, {len(held_out(rows))} of them held out from training."]
     if missing := int(rows["observed_scale"].isna().sum()):
-        words.append(f"The figure leaves out {missing}, in which no gene responds: it has no size.")
+        words.append(
+            f"The figure leaves out {missing} without a size: no gene responds, or a group has too "
+            "few cells."
+        )
     if few := len(rows) - len(fit):
         words.append(f"In {few} of {len(rows)} fewer than {MIN_GENES} genes respond: their sizes "
                      "are mostly noise and speak neither for nor against the model.")  # fmt: skip

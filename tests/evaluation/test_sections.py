@@ -38,6 +38,16 @@ def test_each_split_scores_its_own_perturbations(scoring):
     assert scoring.scored("all") == ["A", "A+B", "B", "C"]
 
 
+def test_what_a_filtered_model_never_saw_is_not_scored_as_trained_on(cells):
+    cells.obs.loc[(cells.obs["perturbation"] == "C") & (cells.obs["split"] == "train"),
+                  "qc_fail"] = True  # fmt: skip
+    moments = compute_moments(cells)
+    filtered = _scoring(moments, train_passing=True)
+    assert filtered.scored("train") == ["A", "B"]
+    assert filtered.scored("all") == ["A", "A+B", "B", "C"]
+    assert _scoring(moments).scored("train") == ["A", "B", "C"]
+
+
 def test_a_gene_never_seen_is_listed_and_not_scored(cells):
     scoring = _scoring(compute_moments(cells), known=("A", "B"))
     assert scoring.scored("all") == ["A", "A+B", "B"]
