@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from cradle.data.columns import coded_texts
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
+from cradle.evaluation.cell_groups import add_by_group, cell_keys
 from cradle.evaluation.effects import Effects
-from cradle.evaluation.strata import batch_offsets, merged
+from cradle.evaluation.strata import Batches, batch_offsets, batches_of, merged
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -65,12 +65,15 @@ class Moments:
         Symbols of the columns.
     mean, m2
         Mean and sum of squared deviations per group, (n_groups, n_genes), float32.
+    batches
+        Those whose own controls cells were compared with; None where there are none.
     """
 
     groups: pd.DataFrame
     genes: tuple[str, ...]
     mean: npt.NDArray[np.float32]
     m2: npt.NDArray[np.float32]
+    batches: Batches | None = None
 
     def pool(
         self, splits: Collection[str] | None = None, halves: Collection[int] | None = None,
@@ -90,6 +93,19 @@ class Moments:
         codes, found = pd.factorize(self.groups["perturbation"].to_numpy()[rows], sort=True)
         n = np.bincount(codes, weights=self.groups["n_cells"].to_numpy()[rows])
         return {str(label): int(n[i]) for i, label in enumerate(found)}
+
+    def batch_shares(
+        self, splits: Collection[str], halves: Collection[int] | None, passing_only: bool,
+        labels: Collection[str] | None = None,
+    ) -> FloatArray:  # fmt: skip
+        """Share of the cells of each label of ``pool`` in each of ``batches``."""
+        assert self.batches is not None
+        rows = self._chosen(splits, halves, passing_only, labels)
+        codes, found = pd.factorize(self.groups["perturbation"].to_numpy()[rows], sort=True)
+        n = np.bincount(codes, weights=self.groups["n_cells"].to_numpy()[rows])
+        cells = np.zeros((len(found), self.batches.cells.shape[1]))
+        np.add.at(cells, codes, self.batches.cells[rows])
+        return np.asarray(cells / n[:, None])
 
     def _chosen(
         self, splits: Collection[str] | None, halves: Collection[int] | None, passing_only: bool,
@@ -154,7 +170,7 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
         Of the halves, which are balanced within each perturbation, split and QC flag, and do
         not depend on the order of the cells.
     """
-    keys = _cell_keys(adata, seed)
+    keys = cell_keys(adata, seed)
     grouped = keys.groupby([*GROUP_KEYS, "batch"], observed=True, sort=True)
     group = grouped.ngroup().to_numpy()
     groups = grouped.size().rename("n_cells").reset_index().astype(_TYPES)
@@ -164,17 +180,18 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
     for start in range(0, adata.n_obs, chunk_size):
         rows = slice(start, start + chunk_size)
         expression = log2_expression(adata.X[rows], library_size[rows])
-        _add_by_group(totals, expression, group[rows])
-        _add_by_group(squares, expression.multiply(expression), group[rows])
+        add_by_group(totals, expression, group[rows])
+        add_by_group(squares, expression.multiply(expression), group[rows])
     n = groups["n_cells"].to_numpy()[:, None]
     # in place: each of these arrays has a number for every group and gene
     mean, m2 = np.divide(totals, n, out=totals), squares
     m2 -= n * mean**2
     np.maximum(m2, 0.0, out=m2)
+    batches = batches_of(groups, GROUP_KEYS, mean, m2, CONTROL)
     mean -= batch_offsets(groups, mean, CONTROL)
     groups, mean, m2 = merged(groups, GROUP_KEYS, mean, m2)
     genes = tuple(str(gene) for gene in adata.var_names)
-    return Moments(groups, genes, mean.astype(np.float32), m2.astype(np.float32))
+    return Moments(groups, genes, mean.astype(np.float32), m2.astype(np.float32), batches)
 
 
 def log2_expression(counts: object, library_size: FloatArray) -> sp.csr_matrix:
@@ -206,7 +223,9 @@ def observed_effects(
     Notes
     -----
     Control is that of the split when it has at least 30 cells, else every control cell
-    (`control_splits`). se² = var_t/n_t + var_c/n_c, SPEC 7.
+    (`control_splits`). se² = var_t/n_t + var_c/n_c, SPEC 7; with batches also the error of their
+    own controls, as far as treated and control cells lie in other batches: Σ_b (share of t − share
+    of c)² var_b/n_b.
     """
     passing = side == "passing"
     pooled = moments.pool(_splits(split), _half(treated_half), passing)
@@ -214,6 +233,11 @@ def observed_effects(
     treated = [i for i, label in enumerate(pooled.labels) if label != CONTROL]
     n = pooled.n[treated]
     variance = pooled.var[treated] / n[:, None] + control.var / control.n
+    if moments.batches is not None:
+        shares = moments.batch_shares(_splits(split), _half(treated_half), passing)[treated]
+        theirs = control_splits(moments, split, side)
+        own = moments.batch_shares(theirs, _half(control_half), passing, [CONTROL])
+        variance += (shares - own) ** 2 @ moments.batches.error
     return Effects(
         perturbations=tuple(pooled.labels[i] for i in treated),
         genes=moments.genes,
@@ -251,49 +275,3 @@ def _splits(split: str) -> tuple[str, ...]:
 
 def _half(half: int | None) -> tuple[int, ...] | None:
     return None if half is None else (half,)
-
-
-def _cell_keys(adata: AnnData, seed: int) -> pd.DataFrame:
-    absent = [c for c in ("perturbation", "split", "qc_fail", "library_size") if c not in adata.obs]
-    if absent:
-        raise InputError(
-            f"The cells carry no column {', '.join(absent)}.",
-            f"obs columns {', '.join(map(str, adata.obs.columns))}.",
-            "Standardize the file, split its cells and apply the QC thresholds first.",
-        )
-    obs = adata.obs
-    keys = pd.DataFrame(
-        {
-            "perturbation": coded_texts(obs["perturbation"]),
-            "split": coded_texts(obs["split"]),
-            "qc_fail": obs["qc_fail"].to_numpy(bool),
-            "batch": coded_texts(obs["batch"]) if "batch" in obs else "",
-        }
-    )
-    return keys.assign(half=_halves(keys, adata.obs_names.to_numpy(), seed))
-
-
-def _halves(keys: pd.DataFrame, names: npt.NDArray[np.object_], seed: int) -> npt.NDArray[np.int8]:
-    """A random half of each cell, 0 and 1 in turn within each perturbation, split and QC flag."""
-    # Drawn in the order of the names, so that a permuted file has the same halves.
-    draw = np.empty(len(keys))
-    draw[names.argsort()] = np.random.default_rng(seed).random(len(keys))
-    dealt = keys.groupby(["perturbation", "split"], observed=True).ngroup().to_numpy()
-    order = np.lexsort((draw, keys["qc_fail"], dealt))
-    del draw
-    sizes = np.bincount(dealt)
-    half = np.empty(len(keys), np.int8)
-    half[order] = (np.arange(len(keys)) - np.repeat(sizes.cumsum() - sizes, sizes)) % 2
-    return half
-
-
-def _add_by_group(
-    totals: FloatArray, expression: sp.csr_matrix, group: npt.NDArray[np.integer]
-) -> None:
-    n_cells = expression.shape[0]
-    member = sp.csr_matrix(
-        (np.ones(n_cells), (group, np.arange(n_cells))), shape=(totals.shape[0], n_cells)
-    )
-    # A product of CSR matrices holds each position once, so += loses nothing.
-    summed = (member @ expression).tocoo()
-    totals[summed.row, summed.col] += summed.data

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from cradle.errors import InputError
 from cradle.evaluation.effects import Effects
 from cradle.evaluation.moments import Moments
+from cradle.evaluation.strata import Batches
 from cradle.files import atomic_path
 
 MOMENTS = "cradle-moments-1"
@@ -32,7 +33,10 @@ def save_moments(moments: Moments, path: Path) -> None:
     """Write moments, whole or not at all."""
     groups = {name: moments.groups[name].tolist() for name in COLUMNS}
     names = {"groups": groups, "genes": list(moments.genes)}
-    _write(path, MOMENTS, names, {"mean": moments.mean, "m2": moments.m2})
+    arrays = {"mean": moments.mean, "m2": moments.m2}
+    if moments.batches is not None:
+        arrays |= {f"batch_{name}": of for name, of in moments.batches._asdict().items()}
+    _write(path, MOMENTS, names, arrays)
 
 
 def load_moments(path: Path) -> Moments:
@@ -43,13 +47,25 @@ def load_moments(path: Path) -> Moments:
         groups = pd.DataFrame(columns).astype(COLUMNS)
         genes = tuple(map(str, names["genes"]))
         shape = (len(groups), len(genes))
-        for name, values in arrays.items():
-            _check(name, values, shape)
+        batches = _batches(arrays, *shape)
+        for name in ("mean", "m2"):
+            _check(name, arrays[name], shape)
         if (groups["n_cells"] < 1).any() or (arrays["m2"] < 0).any():
             raise ValueError("a group without cells, or a negative sum of squares")
-        return Moments(groups, genes, arrays["mean"], arrays["m2"])
+        return Moments(groups, genes, arrays["mean"], arrays["m2"], batches)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, "moments", error) from error
+
+
+def _batches(arrays: Mapping[str, Any], n_groups: int, n_genes: int) -> Batches | None:
+    """None in files of earlier versions, and of screens without batches."""
+    if "batch_cells" not in arrays:
+        return None
+    found = Batches(arrays["batch_cells"], arrays["batch_error"])
+    n_batches = len(found.error)
+    _check("batch_cells", found.cells, (n_groups, n_batches))
+    _check("batch_error", found.error, (n_batches, n_genes))
+    return found
 
 
 def save_effects(effects: Effects, path: Path) -> None:

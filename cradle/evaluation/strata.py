@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,48 @@ import scipy.sparse as sp
 FloatArray = npt.NDArray[np.float64]
 #: Fewer training controls than this in a batch say more about noise than about the batch.
 MIN_CONTROLS = 30
+
+
+class Batches(NamedTuple):
+    """Batches in which cells are compared with the training controls of their own.
+
+    Parameters
+    ----------
+    cells
+        Cells of each group of cells in each of them, (n_groups, n_batches).
+    error
+        Squared standard error of the mean of their training controls, (n_batches, n_genes).
+    """
+
+    cells: npt.NDArray[np.float32]
+    error: npt.NDArray[np.float32]
+
+
+def batches_of(
+    groups: pd.DataFrame, keys: Sequence[str], mean: FloatArray, m2: FloatArray, control: str
+) -> Batches | None:
+    """The batches of ``batch_offsets``, with the cells of the groups of ``merged``; None where
+    there are none.
+
+    Parameters
+    ----------
+    m2
+        Sum of squared deviations of each group, (n_groups, n_genes); the others as there.
+    """
+    enough = _with_controls(groups, control)
+    if len(enough) < 2:
+        return None
+    cells = groups.pivot_table(
+        index=list(keys), columns="batch", values="n_cells", aggfunc="sum", fill_value=0
+    )
+    sizes = groups["n_cells"].to_numpy(np.float64)
+    error = []
+    for rows in enough.values():
+        n = sizes[rows].sum()
+        own = np.average(mean[rows], axis=0, weights=sizes[rows])
+        squares = m2[rows] + sizes[rows, None] * (mean[rows] - own) ** 2
+        error.append(squares.sum(axis=0) / ((n - 1) * n))
+    return Batches(cells[list(enough)].to_numpy(np.float32), np.array(error, np.float32))
 
 
 def batch_offsets(groups: pd.DataFrame, mean: FloatArray, control: str) -> FloatArray:
@@ -34,14 +77,9 @@ def batch_offsets(groups: pd.DataFrame, mean: FloatArray, control: str) -> Float
     -------
     (n_groups, n_genes); zero in batches with fewer than ``MIN_CONTROLS`` training controls.
     """
-    controls = (groups["perturbation"] == control) & (groups["split"] == "train")
-    sizes = groups["n_cells"].where(controls, 0).to_numpy(np.float64)
+    sizes = groups["n_cells"].to_numpy(np.float64)
     offsets = np.zeros_like(mean)
-    enough = {
-        batch: rows.index.to_numpy()
-        for batch, rows in groups[controls].groupby("batch")
-        if rows["n_cells"].sum() >= MIN_CONTROLS
-    }
+    enough = _with_controls(groups, control)
     if len(enough) < 2:
         return offsets
     every = np.concatenate(list(enough.values()))
@@ -50,6 +88,16 @@ def batch_offsets(groups: pd.DataFrame, mean: FloatArray, control: str) -> Float
         own = np.average(mean[rows], axis=0, weights=sizes[rows])
         offsets[(groups["batch"] == batch).to_numpy()] = own - overall
     return offsets
+
+
+def _with_controls(groups: pd.DataFrame, control: str) -> dict[str, npt.NDArray[np.intp]]:
+    """Rows of the training controls of each batch that has enough of them."""
+    controls = (groups["perturbation"] == control) & (groups["split"] == "train")
+    return {
+        str(batch): rows.index.to_numpy()
+        for batch, rows in groups[controls].groupby("batch")
+        if rows["n_cells"].sum() >= MIN_CONTROLS
+    }
 
 
 def merged(

@@ -7,9 +7,9 @@ from anndata import AnnData
 
 from cradle.errors import InputError
 from cradle.evaluation import moments
+from cradle.evaluation.cell_groups import cell_keys
 from cradle.evaluation.moments import (
     MIN_CELLS,
-    _cell_keys,
     compute_moments,
     control_splits,
     observed_effects,
@@ -58,7 +58,7 @@ def test_a_seed_keeps_giving_the_halves_it_gave():
     names = ["b", "a", "c", "h", "g", "f", "e", "d"]
     obs = pd.DataFrame({"perturbation": ["A", "A", "A", "A", "A", "B", "B", "B"]}, index=names)
     obs = obs.assign(split="train", qc_fail=[False, True] * 4, library_size=1.0)
-    keys = _cell_keys(AnnData(np.ones((8, 2)), obs=obs), seed=0)
+    keys = cell_keys(AnnData(np.ones((8, 2)), obs=obs), seed=0)
     assert keys["half"].tolist() == [1, 1, 0, 0, 0, 0, 0, 1]
 
 

@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 from anndata import AnnData
 
-from cradle.evaluation.moments import compute_moments, observed_effects
+from cradle.evaluation.moments import Moments, compute_moments, observed_effects
 
 N = 240
 
@@ -74,3 +74,31 @@ def test_cells_of_other_splits_do_not_move_the_correction(confounded):
     counts[(confounded.obs["split"] == "test").to_numpy()] *= 3
     confounded.X = sp.csr_matrix(counts)
     np.testing.assert_array_equal(compute_moments(confounded).pool(["train"]).mean, before.mean)
+
+
+def test_the_standard_error_holds_where_treated_and_control_cells_lie_in_other_batches():
+    """A has no effect; its cells are all in the batch that has 40 of the 1,000 controls."""
+    rng, z = np.random.default_rng(1), []
+    label = np.repeat(["control", "A", "B"], [1000, 200, 200])
+    batch = np.repeat(["b1", "b2", "b1", "b1", "b2"], [40, 960, 200, 100, 100])
+    obs = pd.DataFrame(
+        {"perturbation": label, "batch": batch, "split": "train", "qc_fail": False,
+         "library_size": 1000.0}, index=[f"c{i}" for i in range(1400)],
+    )  # fmt: skip
+    for _ in range(8):
+        counts = rng.poisson(5.0, (1400, 60)).astype(np.float32)
+        effects = observed_effects(compute_moments(AnnData(sp.csr_matrix(counts), obs)), "train")
+        z.append(effects.mean / effects.se)
+    np.testing.assert_allclose(np.concatenate(z, axis=1).std(axis=1), 1.0, atol=0.12)
+
+
+def test_batches_come_back_from_a_file(confounded, tmp_path):
+    moments = compute_moments(confounded)
+    moments.save(tmp_path / "moments.safetensors")
+    read = Moments.load(tmp_path / "moments.safetensors")
+    for ours, theirs in zip(moments.batches, read.batches, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert moments.batches.cells.sum() == 2 * N
+    np.testing.assert_array_equal(observed_effects(moments).se, observed_effects(read).se)
+    confounded.obs = confounded.obs.drop(columns="batch")
+    assert compute_moments(confounded).batches is None
