@@ -10,7 +10,7 @@ SCORES = {
     "held_out": "effects of held-out pairs",
     "seen": "effects of perturbations seen",
     "artifact": "the change that the artifact makes",
-    "pass_rate": "the pass rate of generated cells",
+    "pass_rate": "nearness of the pass rate to that of clean cells",
 }
 WITHOUT = "cradle_vae_no_counterfactual"
 _KEY = ["artifact_strength", "seed"]
@@ -58,5 +58,10 @@ def _sentence(words: str, rows: pd.DataFrame) -> str:
     how = "better" if mean > 0 else "worse"
     how = f"**{how}**" if abs(mean) > sd else "no clear difference"
     each = rows[~of_all][["artifact_strength", "mean"]].to_numpy(float)
-    single = ", ".join(f"{value:+.3f} at strength {strength:g}" for strength, value in each)
-    return f"{words[0].upper()}{words[1:]}: {how}, {mean:+.3f} ± {sd:.3f} ({single})."
+    single = ", ".join(f"{_signed(value)} at strength {strength:g}" for strength, value in each)
+    return f"{words[0].upper()}{words[1:]}: {how}, {_signed(mean)} ± {sd:.3f} ({single})."
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "−")

@@ -163,8 +163,8 @@ def counterfactual_term() -> None:
         "CRADLE-VAE (α = 5) minus CRADLE-VAE w/o CF, mean ± standard deviation over "
         f"{found['n'].max()} simulated screens of 2,500 cells × 1,000 genes that no other number "
         "here uses; strength 1: the artifact of the demo. Effects and artifact: correlation with "
-        "the simulated truth. Pass rate: its distance from that of clean validation cells, less is "
-        "better. No clear difference: within the spread."
+        "the simulated truth. Pass rate: how much nearer it comes to that of clean cells kept for "
+        "validation; below zero it moves away. No clear difference: within the spread."
     )
     table_twin(table, "counterfactual_term")
 

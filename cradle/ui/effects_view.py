@@ -66,7 +66,7 @@ def ask(run: Run) -> View:
     new = unseen(run.perturbations)
     split = first.selectbox(
         "Split", comparison.splits(str(run.path)), key="split", bind="query-params",
-        format_func=lambda name: split_name(name, new),
+        format_func=split_name,  # the same words for every run: the choice outlives a switch
         help=GLOSSARY["split"] + f" Held out: {GLOSSARY['held_out']}" * new,
     )  # fmt: skip
     labels = comparison.compared(comparison.Terms(str(run.path), split)).observed.perturbations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 from cradle.data.schema import CONTROL
@@ -16,8 +17,6 @@ from cradle.ui.sidebar import Choices
 from cradle.ui.summaries import composition, stored_composition, unseen
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cradle.runs import Run
 
 CARD = 165  # pixels; two beside each other on a phone
@@ -37,7 +36,7 @@ def _cells_table(source: str | None, run_path: str | None) -> pd.DataFrame:
     if adata is None:
         assert run is not None
         return stored_composition(run.perturbations)
-    label = adata.obs["perturbation"]
+    label = adata.obs.get("perturbation", pd.Series(CONTROL, adata.obs_names))
     if run is not None:
         split = run.split.reindex(adata.obs_names).fillna("unused")
     elif "split" in adata.obs:
@@ -53,15 +52,17 @@ def dataset(choices: Choices) -> None:
     table = cells_table(choices)
     adata, run = store.cells(choices), store.run(choices)
     kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
+    told = adata is None or "perturbation" in adata.obs
     n_genes = adata.n_vars if adata is not None else len(run.genes) if run is not None else 0
     with st.container(horizontal=True, gap="small"):
         st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=CARD)
         st.metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
                   border=True, width=CARD)  # fmt: skip
         st.metric(
-            "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
-            width=CARD, help=f"{kinds.get('single', 0)} single genes and "
-            f"{kinds.get('combination', 0)} combinations, control not counted.",
+            "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}" if told else "–",
+            border=True, width=CARD, help=f"{kinds.get('single', 0)} single genes and "
+            f"{kinds.get('combination', 0)} combinations, control not counted." if told else
+            "The cells carry no labels that tell their perturbations.",
         )  # fmt: skip
         note = pass_rate(choices)
     st.caption(note)

@@ -108,8 +108,12 @@ def _run(dataset: library.DatasetEntry) -> library.RunEntry | None:
     data_hash = None if dataset.source is None else store.hash_of(dataset.source)
     entries = library.runs(dataset, data_hash)
     if not entries:
+        st.query_params.pop("run", None)
         st.caption("No model has been trained on this dataset yet.")
         return None
+    asked = st.session_state.get("run", st.query_params.get("run"))
+    if asked is not None and asked not in entries:  # of another dataset: neither here nor in links
+        st.session_state["run"] = next(iter(entries))
     name = st.selectbox("Run (trained model)", list(entries), key="run", bind="query-params",
                         format_func=safe_label)  # fmt: skip
     return entries[name]

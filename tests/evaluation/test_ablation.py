@@ -46,8 +46,8 @@ def test_words_tell_help_from_cost_and_from_noise(table):
     assert (
         held_out == "Effects of held-out pairs: **better**, +0.120 ± 0.014 (+0.120 at strength 2)."
     )
-    assert "no clear difference, +0.000" in seen
-    assert "**worse**, -0.100" in artifact
+    assert "no clear difference, 0.000" in seen
+    assert "**worse**, −0.100" in artifact
     assert "**better**, +0.050" in pass_rate
 
 

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from anndata import AnnData
 from streamlit.testing.v1 import AppTest
 
+from cradle.data.sources import load
+from cradle.ui import library
 from cradle.ui.navigation import PAGES
 
 Open = Callable[..., AppTest]
@@ -106,3 +109,23 @@ def test_unexpected_errors_show_a_reference_and_no_details(
     assert "secret detail" not in boxes[0]
     reference = boxes[0].split("Reference: ")[1][:8]
     assert any(reference in record.getMessage() and record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_cells_without_labels_break_no_page(
+    demo: Path, tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """An uploaded file of quality control alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cells = load(demo / "demo.h5ad")
+    plain = AnnData(cells.X, cells.obs[[]], cells.var[[]])
+    name = "upload-0123456789ab"
+    library.upload_path(name).parent.mkdir(parents=True)
+    plain.write_h5ad(library.upload_path(name))
+    app = open_page(page, dataset=name)
+    assert not [box for box in _boxes(app) if FAILED in box]
+    assert app.sidebar.selectbox(key="dataset").value == name
+    if page == "overview":
+        assert {m.label: m.value for m in app.metric}["Cells"] == "700"
+    if page == "embeddings":
+        assert any("these cells carry none" in box for box in _boxes(app))
