@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cradle.ui import effects_beside, effects_view, evidence, picker
+from cradle.ui import effects_beside, effects_scores, effects_view, evidence, picker
 from cradle.ui.frame import show
 from cradle.ui.quality_view import threshold_note
 from cradle.ui.sidebar import Choices
@@ -20,9 +20,7 @@ def body(choices: Choices) -> None:
         clicked = effects_view.scatter(view)
     with right:
         effects_view.gene(choices, run, view, clicked)
-    effects_view.score_table(run, view)
-    evidence.few_genes(run)
-    evidence.beside_rule(view.terms, view.targets)
+    effects_scores.score_table(run, view)
     if choices.dataset.simulated:
         evidence.truth(run)
     evidence.coverage(str(run.path), view.terms.split, view.split)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pandas as pd
 import streamlit as st
 
-from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
-from cradle.evaluation.moments import MIN_CELLS, Side
+from cradle.evaluation.moments import Side
 from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
 from cradle.plots.scatter import effect_scatter, spots
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from cradle.runs import Run
 
 ALL = "all perturbations"
-N_NAMED = 5
 _WINNING = ("ate_rho", "ate_r2")  # scores by which a rule can be ahead
 
 
@@ -178,54 +176,6 @@ def _drawn(shown: pd.DataFrame) -> str:
         return ""
     return (f" Points that would cover each other are drawn once, {len(shown):,} for {n:,}, also "
             "where you zoom in; scores and table use all.")  # fmt: skip
-
-
-def score_table(run: Run, view: View) -> None:
-    """Scores of the model between floor and ceiling."""
-    table = comparison.score_rows(view.terms, view.targets).copy()
-    rules = {name: f"floor: {rule.label}" for name, rule in BASELINES.items()}
-    names = {comparison.MODEL: safe_label(run.name), **rules}
-    table["who"] = table["who"].map(lambda who: names.get(who, who))
-    st.subheader("Between floor and ceiling")
-    st.dataframe(
-        table, hide_index=True, placeholder="–", key="scores",
-        column_config={
-            "who": st.column_config.TextColumn("", width="medium"),
-            "perturbations": st.column_config.NumberColumn(
-                help="Rules that do not apply to every perturbation are scored on fewer, and then "
-                "not comparable with the model."),
-        } | {
-            name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
-                                                help=METRICS[name].explanation)
-            for name in EFFECT_METRICS},
-    )  # fmt: skip
-    st.caption(
-        f"Of {view.words}; targeted genes {'counted' if view.targets else 'left out'}. "
-        f"Floor: {GLOSSARY['floor']} Ceiling: {GLOSSARY['ceiling']} "
-        f"Replicate: {GLOSSARY['replicate']} A dash: not applicable."
-    )
-    _few_cells(view)
-
-
-def _few_cells(view: View) -> None:
-    """Which of the groups behind the scores have too few cells to trust."""
-    terms = view.terms
-    groups = comparison.few_cells(terms.run_path, terms.split, terms.side)
-    if terms.perturbation is not None:
-        groups = {name: n for name, n in groups.items() if name in (terms.perturbation, CONTROL)}
-    if not groups:
-        return
-    named = [f"{safe_label(name)} ({n})" for name, n in groups.items()]
-    more = f" and {len(named) - N_NAMED} more" * (len(named) > N_NAMED)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f":orange-background[:material/warning: Fewer than {MIN_CELLS} observed cells] behind "
-            f"{', '.join(named[:N_NAMED])}{more}: effects observed in so few are noisy, which "
-            "lowers the scores of any model.", width="content",
-        )  # fmt: skip
-        if more:
-            with st.popover(f"All {len(named)}"):
-                st.markdown(", ".join(named))
 
 
 def gene(choices: Choices, run: Run, view: View, clicked: str | None) -> None:

@@ -10,16 +10,12 @@ import streamlit as st
 
 from cradle.evaluation.effects import POSTERIOR_ALONE
 from cradle.models.baselines import BASELINES
-from cradle.ui import comparison, store
+from cradle.ui import store
 from cradle.ui.labels import GLOSSARY, safe_label
 
 if TYPE_CHECKING:
-    from cradle.evaluation.beside_rule import BesideRule
     from cradle.runs import Run
 
-_CERTAIN = "more than chance"
-_OPEN = "so who is ahead is open"
-MUCH_BY_CHANCE = 0.1  # Jaccard-50 of random lists; below 275 genes it is more
 CARD = 165  # pixels: two beside each other on a phone
 _TRUTH = {
     "effect_correlation_seen": (
@@ -38,56 +34,6 @@ def interval_words(run_path: str) -> str:
     """What the bars of predicted effects are; runs of earlier versions did not widen them."""
     plain = store.run_at(run_path).widening == POSTERIOR_ALONE
     return GLOSSARY["posterior" if plain else "interval"]
-
-
-def beside_rule(terms: comparison.Terms, with_targets: bool) -> None:
-    """Who is ahead in ATE-R², the model or the best rule, and how far to trust it."""
-    found = comparison.beside_best_rule(terms, with_targets)
-    if found is None or not found.everything.ahead:
-        return
-    stored = store.scores_at(terms.run_path).get("beside_rule") or {}
-    # the stored evaluation is of one view of the page
-    of_view = terms == comparison.Terms(terms.run_path, terms.split) and with_targets
-    error = (stored.get(terms.split) or {}).get("standard_error") if of_view else None
-    st.markdown(" ".join(filter(None, (distance_words(found, error), rests_on(found)))))
-
-
-def few_genes(run: Run) -> None:
-    """Warns where lists of 50 genes overlap by chance, for a panel is small."""
-    n = len(run.moments.genes)
-    by_chance = min(50, n) / (2 * n - min(50, n))
-    if by_chance > MUCH_BY_CHANCE:
-        st.caption(
-            f":material/warning: Of {n} genes, two lists of 50 drawn at random share "
-            f"{by_chance:.2f} on average: Jaccard-50 says little here."
-        )
-
-
-def distance_words(found: BesideRule, error: float | None) -> str:
-    """How far model and best rule are apart in ATE-R², beside its standard error where known."""
-    (model, rule, _), name = found.everything, BASELINES[found.rule].label
-    who = "The model is ahead of" if model > rule else "The model is behind"
-    words = f"**{who} the best simple rule** ({name}) in ATE-R²: {model:.2f} against {rule:.2f}"
-    if error is None:
-        return words + "."
-    ratio = abs(model - rule) / error
-    return words + (
-        f". With other cells, as many, the distance would be another by ± {error:.2g} (standard "
-        f"error): it is {ratio:.1f} of these, {_CERTAIN if ratio > 2 else _OPEN}."
-    )
-
-
-def rests_on(found: BesideRule) -> str:
-    """Whether one gene or one perturbation decides who is ahead; empty where there is no second
-    one of either."""
-    tried = [of for of, pair in found.without.items() if pair is not None]
-    turned = found.turned_by()
-    if not turned:
-        return f"No single {' or '.join(tried)} decides that." if tried else ""
-    parts = [f"without {safe_label(str(pair.left_out))} they are {pair.model:.2f} and "
-             f"{pair.rule:.2f}" for _, pair in turned]  # fmt: skip
-    who = " and a single ".join(of for of, _ in turned)
-    return f"**A single {who} decide{'s' * (len(turned) == 1)} that**: {', '.join(parts)}."
 
 
 def coverage(run_path: str, split: str, words: str) -> None:

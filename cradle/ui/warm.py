@@ -10,10 +10,10 @@ import streamlit as st
 #: In the order of the pages. What takes many seconds and few visitors need (umap) is left out.
 _LATER = (
     "cradle.ui.data_view", "cradle.ui.quality_view", "cradle.evaluation.quality",
-    "cradle.ui.effects_view", "cradle.ui.generate_view", "cradle.ui.embedding_view",
-    "plotly.io", "cradle.prediction", "cradle.ui.interactions_tables", "cradle.ui.compare_view",
-    "cradle.ui.inside_cell", "cradle.inside", "cradle.ui.methods_view", "cradle.ui.run_list",
-    "cradle.models.registry",
+    "cradle.ui.effects_view", "cradle.ui.effects_scores", "cradle.ui.generate_view",
+    "cradle.ui.embedding_view", "plotly.io", "cradle.prediction", "cradle.ui.interactions_tables",
+    "cradle.ui.compare_view", "cradle.ui.inside_cell", "cradle.inside", "cradle.ui.methods_view",
+    "cradle.ui.run_list", "cradle.models.registry",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from cradle.evaluation.effects import Effects
 from cradle.evaluation.metrics import ate_r2
 from cradle.evaluation.moments import compute_moments
 from cradle.evaluation.sections import Scoring
-from cradle.ui.evidence import distance_words, rests_on
+from cradle.ui.effects_scores import distance_words, rests_on
 
 PAIRS, GENES = ("A+B", "B+C", "C"), ("A", "B", "G", "H", "HBZ")
 

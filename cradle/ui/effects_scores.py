@@ -1,0 +1,138 @@
+"""Scores of a run's effects between floor and ceiling, and what to beware of in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from cradle.data.schema import CONTROL
+from cradle.evaluation.metrics import EFFECT_METRICS, METRICS
+from cradle.evaluation.moments import MIN_CELLS
+from cradle.models.baselines import BASELINES
+from cradle.ui import comparison, store
+from cradle.ui.labels import GLOSSARY, safe_label
+
+if TYPE_CHECKING:
+    from cradle.evaluation.beside_rule import BesideRule
+    from cradle.runs import Run
+    from cradle.ui.effects_view import View
+
+N_NAMED = 5
+_CERTAIN = "more than chance"
+_OPEN = "so who is ahead is open"
+MUCH_BY_CHANCE = 0.1  # Jaccard-50 of random lists; below 275 genes it is more
+
+
+def score_table(run: Run, view: View) -> None:
+    """Scores of the model between floor and ceiling."""
+    table = comparison.score_rows(view.terms, view.targets).copy()
+    rules = {name: f"floor: {rule.label}" for name, rule in BASELINES.items()}
+    names = {comparison.MODEL: safe_label(run.name), **rules}
+    table["who"] = table["who"].map(lambda who: names.get(who, who))
+    st.subheader("Between floor and ceiling")
+    st.dataframe(
+        table, hide_index=True, placeholder="–", key="scores",
+        column_config={
+            "who": st.column_config.TextColumn("", width="medium"),
+            "perturbations": st.column_config.NumberColumn(
+                help="Rules that do not apply to every perturbation are scored on fewer, and then "
+                "not comparable with the model."),
+        } | {
+            name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
+                                                help=METRICS[name].explanation)
+            for name in EFFECT_METRICS},
+    )  # fmt: skip
+    st.caption(
+        f"Of {view.words}; targeted genes {'counted' if view.targets else 'left out'}. "
+        f"Floor: {GLOSSARY['floor']} Ceiling: {GLOSSARY['ceiling']} "
+        f"Replicate: {GLOSSARY['replicate']} A dash: not applicable.{_on_fewer(table)}"
+    )
+    _few_cells(view)
+    _few_genes(run)
+    _beside_rule(view)
+
+
+def _on_fewer(table: pd.DataFrame) -> str:
+    """Names the rules that are scored on fewer perturbations than the model."""
+    n = int(table["perturbations"].iloc[0])
+    fewer = table[table["who"].str.startswith("floor: ") & (table["perturbations"] < n)]
+    named = [f"{who.removeprefix('floor: ')} ({int(on)})"
+             for who, on in zip(fewer["who"], fewer["perturbations"], strict=True)]  # fmt: skip
+    if not named:
+        return ""
+    return (f" Not to be compared with the other rows: {', '.join(named)} – of {n} perturbations "
+            "the rule applies to so many only.")  # fmt: skip
+
+
+def _few_cells(view: View) -> None:
+    """Which of the groups behind the scores have too few cells to trust."""
+    terms = view.terms
+    groups = comparison.few_cells(terms.run_path, terms.split, terms.side)
+    if terms.perturbation is not None:
+        groups = {name: n for name, n in groups.items() if name in (terms.perturbation, CONTROL)}
+    if not groups:
+        return
+    named = [f"{safe_label(name)} ({n})" for name, n in groups.items()]
+    more = f" and {len(named) - N_NAMED} more" * (len(named) > N_NAMED)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":orange-background[:material/warning: Fewer than {MIN_CELLS} observed cells] behind "
+            f"{', '.join(named[:N_NAMED])}{more}: effects observed in so few are noisy, which "
+            "lowers the scores of any model.", width="content",
+        )  # fmt: skip
+        if more:
+            with st.popover(f"All {len(named)}"):
+                st.markdown(", ".join(named))
+
+
+def _few_genes(run: Run) -> None:
+    """Warns where lists of 50 genes overlap by chance, for a panel is small."""
+    n = len(run.moments.genes)
+    by_chance = min(50, n) / (2 * n - min(50, n))
+    if by_chance > MUCH_BY_CHANCE:
+        st.caption(
+            f":material/warning: Of {n} genes, two lists of 50 drawn at random share "
+            f"{by_chance:.2f} on average: Jaccard-50 says little here."
+        )
+
+
+def _beside_rule(view: View) -> None:
+    """Who is ahead in ATE-R², the model or the best rule, and how far to trust it."""
+    terms = view.terms
+    found = comparison.beside_best_rule(terms, view.targets)
+    if found is None or not found.everything.ahead:
+        return
+    stored = store.scores_at(terms.run_path).get("beside_rule") or {}
+    # the stored evaluation is of one view of the page
+    of_view = terms == comparison.Terms(terms.run_path, terms.split) and view.targets
+    error = (stored.get(terms.split) or {}).get("standard_error") if of_view else None
+    st.markdown(" ".join(filter(None, (distance_words(found, error), rests_on(found)))))
+
+
+def distance_words(found: BesideRule, error: float | None) -> str:
+    """How far model and best rule are apart in ATE-R², beside its standard error where known."""
+    (model, rule, _), name = found.everything, BASELINES[found.rule].label
+    who = "The model is ahead of" if model > rule else "The model is behind"
+    words = f"**{who} the best simple rule** ({name}) in ATE-R²: {model:.2f} against {rule:.2f}"
+    if error is None:
+        return words + "."
+    ratio = abs(model - rule) / error
+    return words + (
+        f". With other cells, as many, the distance would be another by ± {error:.2g} (standard "
+        f"error): it is {ratio:.1f} of these, {_CERTAIN if ratio > 2 else _OPEN}."
+    )
+
+
+def rests_on(found: BesideRule) -> str:
+    """Whether one gene or one perturbation decides who is ahead; empty where there is no second
+    one of either."""
+    tried = [of for of, pair in found.without.items() if pair is not None]
+    turned = found.turned_by()
+    if not turned:
+        return f"No single {' or '.join(tried)} decides that." if tried else ""
+    parts = [f"without {safe_label(str(pair.left_out))} they are {pair.model:.2f} and "
+             f"{pair.rule:.2f}" for _, pair in turned]  # fmt: skip
+    who = " and a single ".join(of for of, _ in turned)
+    return f"**A single {who} decide{'s' * (len(turned) == 1)} that**: {', '.join(parts)}."
