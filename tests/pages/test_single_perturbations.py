@@ -55,5 +55,5 @@ def test_every_page_draws_and_none_says_that_the_perturbations_are_unseen(
     if page == "overview":
         assert "that it was trained on, in cells kept apart," in words
     if page == "treatment_effects":
-        assert app.selectbox(key="split").options[0] == "test (cells kept apart)"
+        assert app.selectbox(key="split").options[0] == "test (kept apart)"
         assert "Fewer than 30 observed cells" in words
