@@ -33,6 +33,7 @@ from cradle.data.schema import (
     SPLITS,
     check,
     check_columns,
+    is_generated,
     is_standard,
     row_sums,
 )
@@ -138,7 +139,10 @@ def standardize(
         pd.DataFrame(index=genes),
         batch_column(obs, spec.batch),
         None if totals is None else totals[keep],
+        generated=is_generated(raw),
     )
+    if is_generated(raw):
+        standard.uns["cradle"]["generated"] = raw.uns["cradle"]["generated"]
     if labels is not None:
         standard.obs.insert(0, PERTURBATION, _categorical(labels[keep]))
     inverted = ", inverted from log1p exactly" if spec.invert_log1p else ""
@@ -219,11 +223,14 @@ def _assemble(
     var: pd.DataFrame,
     batch: str | None,
     totals: npt.NDArray[np.float64] | None,
+    *,
+    generated: bool,
 ) -> AnnData:
     """The dataset without its labels, of cells that are all kept."""
     cells, n_renamed = unique_names(obs.index)
-    sizes, size_source = library_sizes(obs, counts, totals)
-    full, full_sources = full_values(obs, counts, sizes)
+    sizes, size_source = library_sizes(obs, counts, totals, generated=generated)
+    # what stands beside generated cells was counted on the very same genes
+    full, full_sources = ({}, {}) if generated else full_values(obs, counts, sizes)
     columns: dict[str, Any] = {LIBRARY_SIZE: sizes, **full}
     if batch is not None:
         columns[BATCH] = _categorical(obs[batch])

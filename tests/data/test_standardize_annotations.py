@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cradle.data.full_values import TOTALS
 from cradle.data.labels import adamson_label
 from cradle.data.standardize import InputSpec, standardize
 from cradle.errors import InputError
@@ -162,7 +163,7 @@ def test_a_split_of_another_kind_is_left_out() -> None:
 # Totals of the full transcriptome
 
 
-@pytest.mark.parametrize("name", ["ncounts", "n_counts", "total_counts", "UMI_count", "nCount_RNA"])
+@pytest.mark.parametrize("name", TOTALS)
 def test_reported_totals_are_the_library_size(name: str) -> None:
     result = standardize(raw_file(**{name: [10, 20, 30, 40, 50]}), name="x")
     assert result.obs["library_size"].tolist() == [10, 20, 30, 40, 50]
