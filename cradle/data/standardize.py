@@ -30,13 +30,13 @@ from cradle.data.schema import (
     PERTURBATION,
     SCHEMA_VERSION,
     SPLIT,
-    SPLITS,
     check,
     check_columns,
     is_generated,
     is_standard,
     row_sums,
 )
+from cradle.data.splits import split_of_file
 from cradle.errors import InputError
 
 Mask = npt.NDArray[np.bool_]
@@ -234,14 +234,16 @@ def _assemble(
     columns: dict[str, Any] = {LIBRARY_SIZE: sizes, **full}
     if batch is not None:
         columns[BATCH] = _categorical(obs[batch])
-    if SPLIT in obs and obs[SPLIT].isin(SPLITS).all():
-        columns[SPLIT] = pd.Categorical(obs[SPLIT].astype(str), categories=SPLITS)
+    split_record = {}
+    if SPLIT in obs:
+        columns[SPLIT], split_record["split_source"] = split_of_file(obs[SPLIT])
     record = {
         "schema_version": SCHEMA_VERSION,
         "simulated": False,
         "library_size_source": size_source,
         "full_values": full_sources,
         "n_cells_renamed": n_renamed,
+        **split_record,
     }
     return AnnData(
         X=counts.astype(np.float32, copy=False),
