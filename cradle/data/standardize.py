@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,22 @@ class InputSpec:
         """The chosen control labels as a tuple."""
         return (self.control,) if isinstance(self.control, str) else self.control
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that were not left out."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {f.name: said[f.name] for f in fields(self) if said[f.name] != f.default}
+
+
+def check_unread(spec: InputSpec | None) -> None:
+    """Refuse (InputError) to be told how to read a file that is in standard form already."""
+    if spec is not None and spec.given:
+        raise InputError(
+            "The file is in standard form already, so that it cannot be read in another way.",
+            f"{', '.join(f'{name}={value!r}' for name, value in spec.given.items())}.",
+            "Leave these options out, or give the file that the standard form was made from.",
+        )
+
 
 def standardize(
     raw: AnnData, spec: InputSpec | None = None, *, name: str, require_labels: bool = True
@@ -113,11 +129,13 @@ def standardize(
     Raises
     ------
     InputError
-        When the file cannot be read without guessing.
+        When the file cannot be read without guessing, or is in standard form and ``spec`` says
+        how to read it.
     """
     if raw.isbacked:
         raw = raw.to_memory()
     if is_standard(raw):
+        check_unread(spec)
         check(raw, require_labels)
         return raw.copy()
     check_columns(raw)
