@@ -15,8 +15,9 @@ from cradle.data.columns import coded_texts
 from cradle.data.genes import select_genes
 from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
 from cradle.data.qc_genes import HbGenes
-from cradle.data.schema import check
+from cradle.data.schema import CONTROL, check
 from cradle.data.splits import split_cells
+from cradle.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -112,6 +113,38 @@ def split_source(
     if test_combinations:
         return f"named combinations, cells by seed {split_seed}"
     return SPLIT_OF_FILE if "split" in adata.obs else f"seed {split_seed}"
+
+
+def used_cells(cells: pd.DataFrame, train_cells: Literal["all", "passing"]) -> pd.Series[bool]:
+    """Which cells a model may learn from, (n_cells,).
+
+    Parameters
+    ----------
+    cells
+        ``perturbation``, ``split`` and ``qc_fail`` of every cell.
+
+    Raises
+    ------
+    InputError
+        The choice is unknown, or leaves no control cell in training: effects are told against it.
+    """
+    if train_cells not in ("all", "passing"):
+        raise InputError(
+            "The choice of training cells is unknown.", repr(train_cells), "Use all or passing."
+        )
+    passing = ~cells["qc_fail"].astype(bool)
+    used = passing if train_cells == "passing" else pd.Series(True, cells.index)
+    control = cells["perturbation"] == CONTROL
+    trained = control & (cells["split"] == "train")
+    if not (trained & used).any():
+        raise InputError(
+            "There are no control cells to learn from.",
+            f"{int(control.sum())} control cells, {int(trained.sum())} of them in the split "
+            f"'train', {int((trained & passing).sum())} of these pass quality control.",
+            "Move control cells to 'train', remove the column split so that one is drawn, or, "
+            "where none passes, train on all cells or with a laxer threshold.",
+        )
+    return used
 
 
 def perturbation_table(cells: pd.DataFrame, used: pd.Series[bool] | None = None) -> pd.DataFrame:

@@ -120,6 +120,12 @@ def _names(adata: AnnData) -> Iterator[Violation]:
         if size == 0:
             yield Violation(f"There are no {things}.", f"0 {things}.", f"Use a file with {things}.")
     for things, names in (("cells", adata.obs_names), ("genes", adata.var_names)):
+        if nameless := sum(not str(name).strip() for name in names):
+            yield Violation(
+                f"Some {things} have no name.",
+                f"an empty name, {nameless} of {len(names)}.",
+                f"Name them, or drop these {things}, and write the file again.",
+            )
         if not names.is_unique:
             repeated = names[names.duplicated()].unique()
             yield Violation(
