@@ -135,7 +135,7 @@ def fit(
             write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
             history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
         write_frame(out / "history.csv", history)
-        _write_provenance(out, adata, request, screen.split_from, before + time.time() - started)
+        _write_provenance(out, adata, request, screen, before + time.time() - started)
         _evaluate(out, screen)
         write_text(out / DONE, "")
         return Run.load(out)
@@ -250,7 +250,7 @@ def _train(
 
 
 def _write_provenance(
-    out: Path, adata: AnnData, request: Mapping[str, Any], split_from: str, seconds: float
+    out: Path, adata: AnnData, request: Mapping[str, Any], screen: Screen, seconds: float
 ) -> None:
     record = adata.uns.get("cradle", {})
     packages = ("torch", "pytorch-lightning", "scanpy", "anndata", "numpy", "scipy")
@@ -263,7 +263,8 @@ def _write_provenance(
                 "simulated": bool(record.get("simulated", False)),
                 "n_cells": adata.n_obs,
                 "n_genes": adata.n_vars,
-                "split": split_from,
+                "split": screen.split_from,
+                "gene_selection": screen.gene_selection,
             },
             "versions": {
                 "cradle": __import__("cradle").__version__,

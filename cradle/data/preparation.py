@@ -39,11 +39,14 @@ class Screen:
         Fitted on the training cells.
     split_from
         Where the split comes from: the file, the named combinations, or the seed.
+    gene_selection
+        How the modelled genes were chosen, see :func:`cradle.data.genes.select_genes`.
     """
 
     adata: AnnData
     thresholds: QCThresholds
     split_from: str
+    gene_selection: dict[str, str | int]
 
 
 def prepare(
@@ -86,7 +89,7 @@ def prepare(
     train = (adata.obs["split"] == "train").to_numpy()
     if n_top_genes is None:
         n_top_genes = MAX_GENES if adata.n_vars > MAX_GENES else "all"
-    modelled = select_genes(adata, n_top_genes, train=train)
+    selection = select_genes(adata, n_top_genes, train=train)
     hb_genes: HbGenes = "reference" if hemoglobin_regex else "listed"
     chosen = tuple(criteria or CRITERIA)
     # Scrublet takes longer than all else: only where its calls count
@@ -96,14 +99,14 @@ def prepare(
         mad=mad,
         criteria=chosen,
         train=train,
-        genes=modelled.var_names,
+        genes=list(selection.genes),
         metrics=metrics,
         hb_genes=hb_genes,
     )
     flagged = annotate(adata, thresholds, metrics=metrics)
-    if modelled.n_vars < flagged.n_vars:
-        flagged = flagged[:, modelled.var_names].copy()
-    return Screen(flagged, thresholds, split_from)
+    if len(selection.genes) < flagged.n_vars:
+        flagged = flagged[:, selection.genes].copy()
+    return Screen(flagged, thresholds, split_from, selection.record)
 
 
 def split_source(
