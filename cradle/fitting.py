@@ -16,7 +16,7 @@ import pandas as pd
 from cradle.data.cell_source import cell_source, check_room
 from cradle.data.columns import coded_texts
 from cradle.data.dosage import Design
-from cradle.data.preparation import Screen, perturbation_table, prepare
+from cradle.data.preparation import Screen, perturbation_table, prepare, used_cells
 from cradle.data.sources import data_hash
 from cradle.errors import InputError, check_seed
 from cradle.evaluation.moments import compute_moments
@@ -79,7 +79,8 @@ def fit(
     Raises
     ------
     InputError
-        The arguments cannot be used, ``out`` holds another run, or another process fits there.
+        The arguments cannot be used, no control cell is left to learn from, ``out`` holds another
+        run, or another process fits there.
     """
     spec = model_spec(model)
     out = new_run_path(model) if out is None else Path(out)
@@ -101,7 +102,7 @@ def fit(
     )
 
     def prepared() -> Screen:
-        return prepare(
+        screen = prepare(
             adata,
             mad=mad,
             criteria=criteria,
@@ -110,6 +111,8 @@ def fit(
             n_top_genes=n_top_genes,
             hemoglobin_regex=hemoglobin_regex,
         )
+        used_cells(screen.adata.obs, train_cells)  # refused before anything is written
+        return screen
 
     if not processes.leads:
         if spec.is_network and _left_to_train(out, request, resume):
@@ -132,7 +135,7 @@ def fit(
             write_frame(out / "genes.csv", pd.DataFrame({"gene": screen.adata.var_names}))
             history = pd.DataFrame(columns=["epoch", "train_loss", "val_elbo"])
         write_frame(out / "history.csv", history)
-        _write_provenance(out, adata, request, screen.split_from, before + time.time() - started)
+        _write_provenance(out, adata, request, screen, before + time.time() - started)
         _evaluate(out, screen)
         write_text(out / DONE, "")
         return Run.load(out)
@@ -158,22 +161,13 @@ def _write_inputs(out: Path, screen: Screen, request: Mapping[str, Any], adata: 
     write_text(out / "thresholds.json", screen.thresholds.to_json())
     split = cells["split"].rename_axis("cell").reset_index()
     write_frame(out / "split.csv.gz", split)
-    used = _used(cells, request["train_cells"])
+    used = used_cells(cells, request["train_cells"])
     write_frame(out / "perturbations.csv", perturbation_table(cells, used))
     trained = (cells["split"] == "train") & used
     sizes = {"artifact": cells["qc_fail"].astype(int), "library_size": cells["library_size"]}
     write_frame(out / "library_sizes.csv", pd.DataFrame(sizes)[trained])
     moments = compute_moments(screen.adata)
     moments.save(out / "moments.safetensors")
-
-
-def _used(cells: pd.DataFrame, train_cells: TrainCells) -> pd.Series[bool]:
-    if train_cells not in ("all", "passing"):
-        raise InputError(
-            "The choice of training cells is unknown.", repr(train_cells), "Use all or passing."
-        )
-    keep = ~cells["qc_fail"].astype(bool)
-    return keep if train_cells == "passing" else pd.Series(True, cells.index)
 
 
 def _train(
@@ -195,7 +189,7 @@ def _train(
     from cradle.training import EpochLoop, PerturbationTraining, train
 
     cells = screen.adata.obs
-    used = _used(cells, request["train_cells"])
+    used = used_cells(cells, request["train_cells"])
     in_training = cells["split"] == "train"
     labels = list(coded_texts(cells.loc[in_training & used, "perturbation"]).categories)
     design = Design.of(labels, additive=spec.combinations)
@@ -256,7 +250,7 @@ def _train(
 
 
 def _write_provenance(
-    out: Path, adata: AnnData, request: Mapping[str, Any], split_from: str, seconds: float
+    out: Path, adata: AnnData, request: Mapping[str, Any], screen: Screen, seconds: float
 ) -> None:
     record = adata.uns.get("cradle", {})
     packages = ("torch", "pytorch-lightning", "scanpy", "anndata", "numpy", "scipy")
@@ -269,7 +263,8 @@ def _write_provenance(
                 "simulated": bool(record.get("simulated", False)),
                 "n_cells": adata.n_obs,
                 "n_genes": adata.n_vars,
-                "split": split_from,
+                "split": screen.split_from,
+                "gene_selection": screen.gene_selection,
             },
             "versions": {
                 "cradle": __import__("cradle").__version__,

@@ -37,6 +37,7 @@ def test_the_run_directory_holds_what_the_interface_says(run):
     assert {p.name for p in run.path.iterdir()} >= FILES
     assert run.provenance["data"]["hash"] == run.config["data_hash"]
     assert run.provenance["data"]["simulated"] is True
+    assert run.provenance["data"]["gene_selection"]["n_genes"] == len(run.genes)
     assert {"torch", "cradle", "python"} <= run.provenance["versions"].keys()
 
 

@@ -138,12 +138,14 @@ def _checked(arguments: argparse.Namespace) -> "tuple[AnnData | None, list[Viola
     from cradle.data.gate import open_safely
     from cradle.data.schema import Violation, is_standard
     from cradle.data.schema import validate as violations_of
-    from cradle.data.standardize import standardize
+    from cradle.data.standardize import check_unread, standardize
 
     adata = None
     try:
         adata = open_safely(arguments.data)
-        if not is_standard(adata):
+        if is_standard(adata):
+            check_unread(input_spec(arguments))
+        else:
             name = arguments.data.stem
             adata = standardize(adata, input_spec(arguments), name=name)
     except InputError as error:

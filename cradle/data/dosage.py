@@ -126,12 +126,17 @@ class Design:
     def parse(self, text: str) -> str:
         """Canonical label of what a user typed, which the model can be told.
 
+        A label of genes that the model knows is taken as it is: names may hold white space and
+        commas, at which typed text is split.
+
         Raises
         ------
         InputError
             As :func:`parse_query`; or the model knows treatments as wholes, and this one was
             not among those of the training cells.
         """
+        if self.expresses(text):
+            return canonical(genes_of(text))
         label = parse_query(text, perturbed_genes(self.columns))
         if not self.expresses(label):
             raise self._untold(label)

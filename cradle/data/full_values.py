@@ -8,29 +8,37 @@ import pandas as pd
 import scipy.sparse as sp
 
 from cradle.data.columns import numeric_columns
-from cradle.data.schema import FULL_GENES_DETECTED, row_sums
+from cradle.data.schema import FULL_GENES_DETECTED, LIBRARY_SIZE, row_sums
 
 Floats = npt.NDArray[np.float64]
 
-TOTALS = ("ncounts", "n_counts", "total_counts", "UMI_count", "nCount_RNA")
-GENES_DETECTED = ("ngenes", "n_genes", "n_genes_by_counts", "nFeature_RNA")
+# The schema's own names come first: cells of a standard file may come back without its record.
+TOTALS = (LIBRARY_SIZE, "ncounts", "n_counts", "total_counts", "UMI_count", "nCount_RNA")
+GENES_DETECTED = (FULL_GENES_DETECTED, "ngenes", "n_genes", "n_genes_by_counts", "nFeature_RNA")
 PERCENTS = {
     "full_mt_percent": (
-        "pct_counts_mt", "percent.mt", "percent_mt", "percent_mito", "percent.mito",
-        "mitopercent", "mito_percent", "mt_percent",
+        "full_mt_percent", "pct_counts_mt", "percent.mt", "percent_mt", "percent_mito",
+        "percent.mito", "mitopercent", "mito_percent", "mt_percent",
     ),
     "full_ribo_percent": (
-        "pct_counts_ribo", "percent.ribo", "percent_ribo", "ribopercent", "ribo_percent",
+        "full_ribo_percent", "pct_counts_ribo", "percent.ribo", "percent_ribo", "ribopercent",
+        "ribo_percent",
     ),
-    "full_hb_percent": ("pct_counts_hb", "percent.hb", "percent_hb", "hb_percent"),
+    "full_hb_percent": (
+        "full_hb_percent", "pct_counts_hb", "percent.hb", "percent_hb", "hb_percent",
+    ),
 }  # fmt: skip
 
-# scanpy's and Seurat's own names: a percentage by definition, whatever its range.
-_ALWAYS_PERCENT = ("pct_counts_", "percent.")
+# The schema's, scanpy's and Seurat's own names: a percentage by definition, whatever its range.
+_ALWAYS_PERCENT = ("full_", "pct_counts_", "percent.")
 
 
 def library_sizes(
-    obs: pd.DataFrame, counts: sp.csr_matrix, totals: Floats | None = None
+    obs: pd.DataFrame,
+    counts: sp.csr_matrix,
+    totals: Floats | None = None,
+    *,
+    generated: bool = False,
 ) -> tuple[Floats, str]:
     """Total counts of each cell over the full transcriptome, and where they come from.
 
@@ -42,6 +50,9 @@ def library_sizes(
         (n_cells, n_genes), counts.
     totals
         (n_cells,), counts: sums over a larger matrix of the same file, where it has one.
+    generated
+        Whether a model has drawn the cells: their counts scatter around ``library_size``, the
+        size that they were drawn at, which then stands as it is.
 
     Returns
     -------
@@ -51,6 +62,8 @@ def library_sizes(
     """
     sums = row_sums(counts)
     for name, reported in numeric_columns(obs, TOTALS):
+        if generated and name == LIBRARY_SIZE and (reported > 0).all():
+            return reported, f"obs:{name}"
         if (reported >= sums - 0.5).all():
             return np.maximum(reported, sums), f"obs:{name}"
     if totals is not None and (totals >= sums).all():
@@ -101,7 +114,7 @@ def full_values(
 def is_fraction(name: str, values: Floats) -> bool:
     """Whether a share is stored as 0 to 1 instead of 0 to 100.
 
-    By its range, no cell above 1, unless the name is scanpy's or Seurat's own for a
-    percentage. Replogle's ``mitopercent`` is a fraction.
+    By its range, no cell above 1, unless the name is the schema's, scanpy's or Seurat's
+    own for a percentage. Replogle's ``mitopercent`` is a fraction.
     """
     return not name.startswith(_ALWAYS_PERCENT) and bool(values.max(initial=0) <= 1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from cradle.data.cell_source import in_memory, sharing_counts
+from cradle.data.cell_source import in_memory
 from cradle.data.dosage import perturbed_genes
 from cradle.data.qc_genes import gene_classes
-from cradle.data.schema import FULL_GENES_DETECTED, LIBRARY_SIZE, PERTURBATION, row_sums
+from cradle.data.schema import PERTURBATION
 from cradle.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,27 +25,40 @@ NTopGenes = int | Literal["all"]
 _FEWEST_GENES = 20
 
 
-def select_genes(adata: AnnData, n_top_genes: NTopGenes, *, train: Mask | None = None) -> AnnData:
-    """Keep highly variable genes, the perturbed genes and the genes that quality control needs.
+@dataclass(frozen=True)
+class GeneSelection:
+    """The genes that a model sees.
+
+    Attributes
+    ----------
+    genes
+        Names, (n_kept,), in the order of the dataset.
+    record
+        How they came about: method, n_top_genes, n_genes_before, n_genes, n_always_kept,
+        fitted_on.
+    """
+
+    genes: pd.Index
+    record: dict[str, str | int]
+
+
+def select_genes(
+    adata: AnnData, n_top_genes: NTopGenes, *, train: Mask | None = None
+) -> GeneSelection:
+    """Choose highly variable genes, the perturbed genes and the genes that quality control needs.
 
     Variable genes are scanpy's ``seurat_v3`` (Stuart et al. 2019) on the counts of the
     training cells. The perturbed genes of all labels and every MT, RPS, RPL and hemoglobin
-    gene come on top of them. Library sizes stay those of the full transcriptome.
+    gene come on top of them.
 
     Parameters
     ----------
     adata
-        Standard dataset; not changed.
+        Standard dataset; neither changed nor copied.
     n_top_genes
         How many highly variable genes, or ``"all"`` to keep every gene.
     train
         Training cells, (n_cells,) boolean; all cells when None, which the record says.
-
-    Returns
-    -------
-    New AnnData with the kept genes in their old order and the record in
-    ``uns["cradle"]["gene_selection"]``. Where the dataset held the full transcriptome,
-    ``obs["full_genes_detected"]`` keeps the count of before.
 
     Raises
     ------
@@ -66,22 +81,15 @@ def select_genes(adata: AnnData, n_top_genes: NTopGenes, *, train: Mask | None =
                 "Model all of them (--genes all), or write a file with the genes to model.",
             )
         keep = always | _highly_variable(adata, n_top_genes, train)
-    selected = sharing_counts(adata) if keep.all() else adata[:, keep].copy()
-    # A panel of unknown genes has no count of its own over the full transcriptome.
-    complete = not (adata.obs[LIBRARY_SIZE] > row_sums(adata.X) + 0.5).any()
-    if not keep.all() and complete and FULL_GENES_DETECTED not in adata.obs:
-        selected.obs[FULL_GENES_DETECTED] = np.diff(adata.X.indptr).astype(np.float64)
-    selected.uns["cradle"] = adata.uns["cradle"] | {
-        "gene_selection": {
-            "method": "all" if keep.all() else "seurat_v3",
-            "n_top_genes": str(n_top_genes),
-            "n_genes_before": adata.n_vars,
-            "n_genes": int(keep.sum()),
-            "n_always_kept": int(always.sum()),
-            "fitted_on": "all cells" if train is None else "training cells",
-        }
+    record: dict[str, str | int] = {
+        "method": "all" if keep.all() else "seurat_v3",
+        "n_top_genes": n_top_genes,
+        "n_genes_before": adata.n_vars,
+        "n_genes": int(keep.sum()),
+        "n_always_kept": int(always.sum()),
+        "fitted_on": "all cells" if train is None else "training cells",
     }
-    return selected
+    return GeneSelection(adata.var_names[keep], record)
 
 
 def always_kept(adata: AnnData) -> Mask:

@@ -80,6 +80,12 @@ def label_map(
         else:
             rest[name] = text
     if parse_label is not None:
+        if separator is not None:
+            raise InputError(
+                "The labels of this dataset are read by a rule of their own.",
+                f"separator={separator!r} beside it.",
+                "Leave the separator out.",
+            )
         return result | {name: parse_label(text) for name, text in rest.items()}
     rest = {name: _without_guide(text, known) for name, text in rest.items()}
     mark = _separator({*rest.values()}, known) if separator is None else separator

@@ -15,8 +15,9 @@ from cradle.data.columns import coded_texts
 from cradle.data.genes import select_genes
 from cradle.data.qc import CRITERIA, QCThresholds, annotate, cell_metrics, fit_thresholds
 from cradle.data.qc_genes import HbGenes
-from cradle.data.schema import check
+from cradle.data.schema import CONTROL, check
 from cradle.data.splits import split_cells
+from cradle.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -38,11 +39,14 @@ class Screen:
         Fitted on the training cells.
     split_from
         Where the split comes from: the file, the named combinations, or the seed.
+    gene_selection
+        How the modelled genes were chosen, see :func:`cradle.data.genes.select_genes`.
     """
 
     adata: AnnData
     thresholds: QCThresholds
     split_from: str
+    gene_selection: dict[str, str | int]
 
 
 def prepare(
@@ -85,7 +89,7 @@ def prepare(
     train = (adata.obs["split"] == "train").to_numpy()
     if n_top_genes is None:
         n_top_genes = MAX_GENES if adata.n_vars > MAX_GENES else "all"
-    modelled = select_genes(adata, n_top_genes, train=train)
+    selection = select_genes(adata, n_top_genes, train=train)
     hb_genes: HbGenes = "reference" if hemoglobin_regex else "listed"
     chosen = tuple(criteria or CRITERIA)
     # Scrublet takes longer than all else: only where its calls count
@@ -95,14 +99,14 @@ def prepare(
         mad=mad,
         criteria=chosen,
         train=train,
-        genes=modelled.var_names,
+        genes=list(selection.genes),
         metrics=metrics,
         hb_genes=hb_genes,
     )
     flagged = annotate(adata, thresholds, metrics=metrics)
-    if modelled.n_vars < flagged.n_vars:
-        flagged = flagged[:, modelled.var_names].copy()
-    return Screen(flagged, thresholds, split_from)
+    if len(selection.genes) < flagged.n_vars:
+        flagged = flagged[:, selection.genes].copy()
+    return Screen(flagged, thresholds, split_from, selection.record)
 
 
 def split_source(
@@ -112,6 +116,38 @@ def split_source(
     if test_combinations:
         return f"named combinations, cells by seed {split_seed}"
     return SPLIT_OF_FILE if "split" in adata.obs else f"seed {split_seed}"
+
+
+def used_cells(cells: pd.DataFrame, train_cells: Literal["all", "passing"]) -> pd.Series[bool]:
+    """Which cells a model may learn from, (n_cells,).
+
+    Parameters
+    ----------
+    cells
+        ``perturbation``, ``split`` and ``qc_fail`` of every cell.
+
+    Raises
+    ------
+    InputError
+        The choice is unknown, or leaves no control cell in training: effects are told against it.
+    """
+    if train_cells not in ("all", "passing"):
+        raise InputError(
+            "The choice of training cells is unknown.", repr(train_cells), "Use all or passing."
+        )
+    passing = ~cells["qc_fail"].astype(bool)
+    used = passing if train_cells == "passing" else pd.Series(True, cells.index)
+    control = cells["perturbation"] == CONTROL
+    trained = control & (cells["split"] == "train")
+    if not (trained & used).any():
+        raise InputError(
+            "There are no control cells to learn from.",
+            f"{int(control.sum())} control cells, {int(trained.sum())} of them in the split "
+            f"'train', {int((trained & passing).sum())} of these pass quality control.",
+            "Move control cells to 'train', remove the column split so that one is drawn, or, "
+            "where none passes, train on all cells or with a laxer threshold.",
+        )
+    return used
 
 
 def perturbation_table(cells: pd.DataFrame, used: pd.Series[bool] | None = None) -> pd.DataFrame:

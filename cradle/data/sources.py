@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from cradle.data.schema import (
     check,
     is_standard,
 )
-from cradle.data.standardize import InputSpec, standardize
+from cradle.data.standardize import InputSpec, check_unread, standardize
 from cradle.data.zarr_checks import files_of
 from cradle.errors import InputError
 
@@ -49,7 +50,8 @@ def load(
     require_labels
         Whether cells must carry perturbations and some of them the control.
     spec
-        How to read a file whose names do not tell; the catalogue's own for its datasets.
+        How to read a file whose names do not tell; for a dataset of the catalogue what it says
+        comes on top of the catalogue's own reading.
     on_disk
         Leave the counts in the file, which has to be in standard form: for one that is larger
         than memory.
@@ -63,11 +65,12 @@ def load(
     Raises
     ------
     InputError
-        Unknown name (close ones are listed), a dataset that is not on this machine, or a file
-        that is refused by the gate, by its checksum or by the standardizer.
+        Unknown name (close ones are listed), a dataset that is not on this machine, a file
+        that is refused by the gate, by its checksum or by the standardizer, or ``spec`` for a
+        file that is in standard form already.
     """
     if on_disk:
-        return _load_on_disk(Path(data), require_labels)
+        return _load_on_disk(Path(data), require_labels, spec)
     if isinstance(data, str) and _is_name(data):
         return _load_catalogued(data, require_labels, spec)
     adata = gate.open_safely(data)
@@ -127,12 +130,14 @@ def _load_catalogued(name: str, require_labels: bool, spec: InputSpec | None) ->
     trusted = verify(path, file) or row.shipped
     adata = gate.read(path) if trusted else gate.open_safely(path)
     record = {"source": row.citation, "file": path.name, "sha256": file_hash(path)}
-    standard = _standard(adata, spec or file.reading, name, require_labels, record)
+    if not is_standard(adata):
+        spec = replace(file.reading, **(spec.given if spec else {}))
+    standard = _standard(adata, spec, name, require_labels, record)
     standard.uns["cradle"]["name"] = name  # a file in standard form brings its own
     return standard
 
 
-def _load_on_disk(path: Path, require_labels: bool) -> "AnnData":
+def _load_on_disk(path: Path, require_labels: bool, spec: InputSpec | None) -> "AnnData":
     file = gate.regular_file(path)
     gate.check_file(file, gate.machine_limits(counts_on_disk=True))
     with gate.reading(file):
@@ -144,6 +149,7 @@ def _load_on_disk(path: Path, require_labels: bool) -> "AnnData":
             "Bring it there with `python -m cradle validate FILE --out standard.h5ad`, on a "
             "machine with enough memory.",
         )
+    check_unread(spec)
     check(adata, require_labels)
     return adata
 
@@ -156,6 +162,7 @@ def _standard(
     record: dict[str, str],
 ) -> "AnnData":
     if is_standard(adata):
+        check_unread(spec)
         check(adata, require_labels)
         return adata
     standard = standardize(adata, spec, name=name, require_labels=require_labels)

@@ -15,6 +15,14 @@ from cradle.data.dosage import canonical, genes_of, perturbed_genes
 from cradle.data.schema import CONTROL, SPLITS
 from cradle.errors import InputError, check_seed
 
+# How the values of a file's own split may be spelt, in any case.
+_SPELLINGS = {
+    **{name: name for name in SPLITS},
+    "training": "train",
+    **dict.fromkeys(("valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("testing", "holdout"), "test"),
+}
+
 Support = Literal["seen", "held-out combination", "never measured", "gene never seen"]
 
 # Whole numbers, so that shares of any number of cells are exact: train, val, test.
@@ -78,6 +86,41 @@ def split_cells(
             result[cells] = _deal(str(label), cells.size, shares, seed)
     dealt = pd.Categorical.from_codes(result, pd.Index(SPLITS))
     return pd.Series(dealt, perturbation.index, name="split")
+
+
+def split_of_file(values: pd.Series) -> "tuple[pd.Categorical[str], str]":
+    """The split that a file brings along, and how it was read.
+
+    Parameters
+    ----------
+    values
+        Column of the file, (n_cells,): ``SPLITS`` or other usual words for them, in any case.
+
+    Returns
+    -------
+    (n_cells,), one of ``SPLITS`` each; and the column's name with the words that were replaced.
+
+    Raises
+    ------
+    InputError
+        When a value is missing or none of these words: to draw another split instead would train
+        on cells that the file sets apart.
+    """
+    coded = coded_texts(values)
+    read = {text: _SPELLINGS.get(text.strip().casefold()) for text in coded.categories}
+    if unread := [text for text, name in read.items() if name is None]:
+        named = ", ".join(repr(text) for text in unread[:5])
+        raise InputError(
+            "The split of the file cannot be read.",
+            f"{named} in column {values.name!r}, in {int(coded.isin(unread).sum())} of "
+            f"{len(values)} cells ('nan' where the value is missing).",
+            f"Use {', '.join(_SPELLINGS)} in every cell; or rename or remove the column, then a "
+            "split is drawn.",
+        )
+    places = np.array([SPLITS.index(str(name)) for name in read.values()], dtype=np.int8)
+    others = [f"{text} as {name}" for text, name in read.items() if text != name]
+    source = f"obs:{values.name}" + (f", {', '.join(others)}" if others else "")
+    return pd.Categorical.from_codes(places[coded.codes], pd.Index(SPLITS)), source
 
 
 def eligible_combinations(perturbations: Iterable[str]) -> list[str]:

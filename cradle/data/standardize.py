@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,13 @@ from cradle.data.schema import (
     PERTURBATION,
     SCHEMA_VERSION,
     SPLIT,
-    SPLITS,
     check,
     check_columns,
+    is_generated,
     is_standard,
     row_sums,
 )
+from cradle.data.splits import split_of_file
 from cradle.errors import InputError
 
 Mask = npt.NDArray[np.bool_]
@@ -86,6 +87,22 @@ class InputSpec:
         """The chosen control labels as a tuple."""
         return (self.control,) if isinstance(self.control, str) else self.control
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that were not left out."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {f.name: said[f.name] for f in fields(self) if said[f.name] != f.default}
+
+
+def check_unread(spec: InputSpec | None) -> None:
+    """Refuse (InputError) to be told how to read a file that is in standard form already."""
+    if spec is not None and spec.given:
+        raise InputError(
+            "The file is in standard form already, so that it cannot be read in another way.",
+            f"{', '.join(f'{name}={value!r}' for name, value in spec.given.items())}.",
+            "Leave these options out, or give the file that the standard form was made from.",
+        )
+
 
 def standardize(
     raw: AnnData, spec: InputSpec | None = None, *, name: str, require_labels: bool = True
@@ -112,11 +129,13 @@ def standardize(
     Raises
     ------
     InputError
-        When the file cannot be read without guessing.
+        When the file cannot be read without guessing, or is in standard form and ``spec`` says
+        how to read it.
     """
     if raw.isbacked:
         raw = raw.to_memory()
     if is_standard(raw):
+        check_unread(spec)
         check(raw, require_labels)
         return raw.copy()
     check_columns(raw)
@@ -138,7 +157,10 @@ def standardize(
         pd.DataFrame(index=genes),
         batch_column(obs, spec.batch),
         None if totals is None else totals[keep],
+        generated=is_generated(raw),
     )
+    if is_generated(raw):
+        standard.uns["cradle"]["generated"] = raw.uns["cradle"]["generated"]
     if labels is not None:
         standard.obs.insert(0, PERTURBATION, _categorical(labels[keep]))
     inverted = ", inverted from log1p exactly" if spec.invert_log1p else ""
@@ -219,22 +241,27 @@ def _assemble(
     var: pd.DataFrame,
     batch: str | None,
     totals: npt.NDArray[np.float64] | None,
+    *,
+    generated: bool,
 ) -> AnnData:
     """The dataset without its labels, of cells that are all kept."""
     cells, n_renamed = unique_names(obs.index)
-    sizes, size_source = library_sizes(obs, counts, totals)
-    full, full_sources = full_values(obs, counts, sizes)
+    sizes, size_source = library_sizes(obs, counts, totals, generated=generated)
+    # what stands beside generated cells was counted on the very same genes
+    full, full_sources = ({}, {}) if generated else full_values(obs, counts, sizes)
     columns: dict[str, Any] = {LIBRARY_SIZE: sizes, **full}
     if batch is not None:
         columns[BATCH] = _categorical(obs[batch])
-    if SPLIT in obs and obs[SPLIT].isin(SPLITS).all():
-        columns[SPLIT] = pd.Categorical(obs[SPLIT].astype(str), categories=SPLITS)
+    split_record = {}
+    if SPLIT in obs:
+        columns[SPLIT], split_record["split_source"] = split_of_file(obs[SPLIT])
     record = {
         "schema_version": SCHEMA_VERSION,
         "simulated": False,
         "library_size_source": size_source,
         "full_values": full_sources,
         "n_cells_renamed": n_renamed,
+        **split_record,
     }
     return AnnData(
         X=counts.astype(np.float32, copy=False),

@@ -72,6 +72,14 @@ def test_validate_reads_as_it_is_told(cli, tmp_path):
     assert cli("validate", tmp_path / "odd.h5ad", *told).code == 0
 
 
+def test_options_of_reading_are_refused_for_a_standard_file(cli, refused, screen_file):
+    outcome = cli("validate", screen_file, "--control", "nosuch", "--json")
+    assert (outcome.code, len(outcome.json["violations"])) == (2, 1)
+    assert "control='nosuch'" in outcome.json["violations"][0]["found"]
+    told = ("--perturbation-column", "nosuch", "--counts", "nolayer", "--control", "X")
+    refused("qc", screen_file, *told, says="counts='nolayer'")
+
+
 def broken_files(folder):
     """Name -> what is wrong with the file of that name."""
     (folder / "text.h5ad").write_text("not a table of cells")

@@ -142,3 +142,17 @@ def test_a_one_hot_design_refuses_what_was_no_treatment(label: str) -> None:
     for ask in (design.parse, lambda label: design.rows([label])):
         with pytest.raises(InputError, match="not trained on"):
             ask(label)
+
+
+def test_a_label_of_known_genes_is_no_typed_text() -> None:
+    """Names may hold what separates genes where a person types them."""
+    labels = ["control", "CEBPA and CEBPB", "KLF1, isoform 2", "A"]
+    for additive in (True, False):
+        design = Design.of([*labels, "A+KLF1, isoform 2"], additive=additive)
+        for label in (*labels, "A+KLF1, isoform 2"):
+            assert design.parse(label) == label
+        assert design.parse("a") == "A"
+    additive = Design.of(labels, additive=True)
+    assert additive.parse("KLF1, isoform 2+A") == "A+KLF1, isoform 2"
+    with pytest.raises(InputError, match="twice"):
+        additive.parse("A+A")

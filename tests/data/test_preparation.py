@@ -37,3 +37,16 @@ def test_doublets_that_count_are_looked_for_once(screen, calls):
     assert calls == [screen.n_obs]
     # this screen is too small for Scrublet, which says so itself
     assert "usable for Scrublet" in ready.thresholds["doublet"].reason
+
+
+def test_a_selection_of_genes_is_on_record_and_copies_no_more_than_it_keeps(screen):
+    screen.obs["split"] = np.where(np.arange(screen.n_obs) % 4, "train", "val")
+    ready = prepare(screen, criteria=["mt_percent"], n_top_genes=50)
+    record = ready.gene_selection
+    assert (record["method"], record["n_top_genes"]) == ("seurat_v3", 50)
+    assert (record["n_genes_before"], record["n_genes"]) == (screen.n_vars, ready.adata.n_vars)
+    assert 50 <= ready.adata.n_vars < screen.n_vars
+    assert record["fitted_on"] == "training cells"
+    whole = prepare(screen, criteria=["mt_percent"])
+    assert (whole.gene_selection["method"], whole.gene_selection["n_genes"]) == ("all", 300)
+    assert np.shares_memory(whole.adata.X.data, screen.X.data)

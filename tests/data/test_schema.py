@@ -99,6 +99,15 @@ def test_repeated_names_are_found(standard, things: str) -> None:
     assert any(f"Two {things}" in violation.what for violation in validate(standard))
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_empty_names_are_found(standard, name: str) -> None:
+    """A table that holds them as text reads them back as missing."""
+    standard.var_names = ["A", name, "C"]
+    assert [v.what for v in validate(standard)] == ["Some genes have no name."]
+    standard.obs_names = ["x", "y", name, "z"]
+    assert [v.found for v in validate(standard)] == [f"an empty name, 1 of {n}." for n in (4, 3)]
+
+
 @pytest.mark.parametrize(("cells", "genes"), [(0, 3), (4, 0)])
 def test_an_empty_dataset_is_found(standard, cells: int, genes: int) -> None:
     violations = validate(standard[:cells, :genes].copy(), require_labels=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cradle.data.full_values import TOTALS
 from cradle.data.labels import adamson_label
 from cradle.data.standardize import InputSpec, standardize
 from cradle.errors import InputError
@@ -155,14 +156,58 @@ def test_cells_without_a_batch_are_refused() -> None:
         standardize(raw_file(batch=["a", None, "a", "a", "a"]), name="x")
 
 
-def test_a_split_of_another_kind_is_left_out() -> None:
-    assert "split" not in standardize(raw_file(split=["holdout"] * 5), name="x").obs
+# The split of a file
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "val", "test"),
+        ("training", "valid", "testing"),
+        ("Train", "validation", " holdout "),
+        ("TRAIN", "dev", "test"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [object, "category"])
+def test_the_split_of_a_file_is_kept_in_other_words_too(words: tuple[str, ...], dtype) -> None:
+    train, val, test = words
+    values = pd.array([train, val, test, train, "unused"], dtype=dtype)
+    result = standardize(raw_file(split=values), name="x")
+    assert result.obs["split"].tolist() == ["train", "val", "test", "train", "unused"]
+    source = result.uns["cradle"]["split_source"]
+    assert source.startswith("obs:split")
+    for word, name in zip(words, ("train", "val", "test"), strict=True):
+        assert (f"{word} as {name}" in source) == (word != name)
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (["train", "train", "test", "ood", "ood"], r"'ood' in column 'split', in 2 of 5 cells"),
+        (["train", "train", "test", None, "train"], r"'nan'|'None'.* in 1 of 5 cells"),
+        (["train", "train", "test", "", "train"], r"'' in column 'split', in 1 of 5 cells"),
+        ([0, 1, 2, 0, 1], "'0', '1', '2'"),
+        ([0.0, np.nan, 2.0, 0.0, 1.0], "'nan'"),
+        ([True, False, True, True, True], "'False', 'True'"),
+    ],
+)
+def test_a_split_that_cannot_be_read_is_refused(values: list, found: str) -> None:
+    for column in (values, pd.Categorical(values)):
+        with pytest.raises(InputError, match=f"split of the file cannot be read.*({found})") as e:
+            standardize(raw_file(split=column), name="x")
+        assert "remove the column" in e.value.do
+
+
+def test_dropped_cells_need_no_split() -> None:
+    split = ["train", "val", None, "train", "test"]
+    raw = raw_file(labels=["control", "A", "*", "A", "control"], split=split)
+    assert standardize(raw, name="x").obs["split"].tolist() == ["train", "val", "train", "test"]
 
 
 # Totals of the full transcriptome
 
 
-@pytest.mark.parametrize("name", ["ncounts", "n_counts", "total_counts", "UMI_count", "nCount_RNA"])
+@pytest.mark.parametrize("name", TOTALS)
 def test_reported_totals_are_the_library_size(name: str) -> None:
     result = standardize(raw_file(**{name: [10, 20, 30, 40, 50]}), name="x")
     assert result.obs["library_size"].tolist() == [10, 20, 30, 40, 50]
