@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cradle.data.qc import CRITERIA
+from cradle.data.qc_thresholds import check_criteria
+from cradle.data.splits import canonical_labels
 from cradle.errors import InputError
 from cradle.run_tables import read_json
 from cradle.runs import DONE, RUN_SCHEMA, Run
@@ -27,16 +29,24 @@ def run_request(
     criteria: Sequence[str] | None = None,
     n_top_genes: int | Literal["all"] | None = None,
 ) -> dict[str, Any]:
-    """What a run is asked for, as its ``config.json`` keeps it: two equal ones are one run."""
+    """What a run is asked for, as its ``config.json`` keeps it: two equal ones are one run.
+
+    Criteria and combinations to hold out have one way to be written, whatever their order.
+
+    Raises
+    ------
+    InputError
+        A criterion is unknown, or a combination cannot be one.
+    """
     return {
         "schema": RUN_SCHEMA,
         "model": model,
         "seed": seed,
         "mad": float(mad),
-        "criteria": list(criteria or CRITERIA),
+        "criteria": list(check_criteria(criteria or CRITERIA)),
         "train_cells": train_cells,
         "split_seed": split_seed,
-        "test_combinations": list(test_combinations or []),
+        "test_combinations": canonical_labels(test_combinations or ()),
         "n_top_genes": n_top_genes,
         "requested": dict(settings),
         "data_hash": data_hash,
@@ -46,7 +56,14 @@ def run_request(
 def differing(out: Path, request: Mapping[str, Any]) -> list[str]:
     """Names of what the run in ``out`` was asked for otherwise; empty when it is the same run."""
     there = read_json(out / "config.json")
-    return [name for name, value in request.items() if there.get(name) != value]
+    return [name for name, value in request.items() if _as_now(there.get(name)) != _as_now(value)]
+
+
+def _as_now(value: Any) -> Any:
+    """Lists of names in one order, which earlier versions kept as they were given."""
+    if not isinstance(value, list):
+        return value
+    return canonical_labels(str(name) for name in value)
 
 
 def resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None:
