@@ -14,6 +14,9 @@ from cradle.run_tables import read_json
 from cradle.runs import DONE, RUN_SCHEMA, Run
 
 TrainCells = Literal["all", "passing"]
+#: Asks to hold nothing out, as an empty sequence does in Python. In ``config.json`` an empty list
+#: stands for combinations drawn by the seed of the split, as it always did.
+NOTHING_HELD_OUT = "none"
 
 
 def run_request(
@@ -46,7 +49,11 @@ def run_request(
         "criteria": list(check_criteria(criteria or CRITERIA)),
         "train_cells": train_cells,
         "split_seed": split_seed,
-        "test_combinations": canonical_labels(test_combinations or ()),
+        "test_combinations": (
+            NOTHING_HELD_OUT
+            if test_combinations is not None and not test_combinations
+            else canonical_labels(test_combinations or ())
+        ),
         "n_top_genes": n_top_genes,
         "requested": dict(settings),
         "data_hash": data_hash,

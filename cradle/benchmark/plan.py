@@ -11,7 +11,7 @@ from typing import Any
 
 from cradle.errors import InputError
 from cradle.models.registry import model_spec
-from cradle.run_request import TrainCells, run_request
+from cradle.run_request import NOTHING_HELD_OUT, TrainCells, run_request
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Fold:
     name
         In the column ``fold`` of the table.
     test_combinations
-        Held-out combinations; None: drawn by the seed of the split.
+        Held-out combinations, none of them if empty; None: drawn by the seed of the split.
     """
 
     name: str = "0"
@@ -78,6 +78,7 @@ class RunPlan:
 
     def arguments(self, data: str, out: Path) -> list[str]:
         """Arguments of ``python -m cradle`` that fit or continue it."""
+        held_out = self.fold.test_combinations
         options: dict[str, Any] = {
             "--model": self.model,
             "--out": out,
@@ -86,7 +87,9 @@ class RunPlan:
             "--split-seed": self.split_seed,
             "--train-cells": self.train_cells,
             "--epochs": self.epochs,
-            "--test-combinations": ",".join(self.fold.test_combinations or ()) or None,
+            "--test-combinations": (
+                None if held_out is None else ",".join(held_out) or NOTHING_HELD_OUT
+            ),
             "--criteria": ",".join(self.criteria or ()) or None,
         }
         given = [f"{name}={value}" for name, value in options.items() if value is not None]

@@ -34,6 +34,13 @@ def test_the_command_line_reads_what_the_plan_asks_for(tmp_path):
     assert (read.criteria, read.set) == (("umi_counts",), [("n_latent", "6")])
 
 
+@pytest.mark.parametrize("held_out", [None, (), ("A+B",)])
+def test_what_is_held_out_reaches_the_fit_as_the_plan_has_it(tmp_path, held_out):
+    (plan,) = plan_runs(["additive"], folds=(Fold("0", held_out),))
+    read = parser().parse_args(plan.arguments("x.h5ad", tmp_path))
+    assert read.test_combinations == held_out
+
+
 def test_unknown_models_and_settings_are_refused():
     with pytest.raises(InputError, match="no model of that name"):
         plan_runs(["cradle"])
