@@ -60,10 +60,25 @@ def run_request(
     }
 
 
-def differing(out: Path, request: Mapping[str, Any]) -> list[str]:
-    """Names of what the run in ``out`` was asked for otherwise; empty when it is the same run."""
-    there = read_json(out / "config.json")
-    return [name for name, value in request.items() if _as_now(there.get(name)) != _as_now(value)]
+def differing(there: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
+    """Names of what a run was asked for otherwise, settings by their own; empty when it is the
+    same run.
+
+    Parameters
+    ----------
+    there
+        The run's ``config.json``.
+    request
+        What it is compared with, or a part of that.
+    """
+    found: list[str] = []
+    for name, value in request.items():
+        was = there.get(name)
+        if name == "requested" and isinstance(was, dict):
+            found += [k for k in {**was, **value} if was.get(k, ...) != value.get(k, ...)]
+        elif _as_now(was) != _as_now(value):
+            found.append(name)
+    return found
 
 
 def _as_now(value: Any) -> Any:
@@ -84,8 +99,7 @@ def resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None
             f"{out} holds a run of {there.get('model')}.",
             "Give another folder, or pass --resume to continue that run.",
         )
-    different = differing(out, request)
-    if different:
+    if different := differing(there, request):
         raise InputError(
             "The run in this folder was started with other arguments.",
             f"{out}: {', '.join(different)} differ.",
@@ -97,4 +111,5 @@ def resumable(out: Path, request: Mapping[str, Any], resume: bool) -> Run | None
 def just_begun(out: Path, request: Mapping[str, Any]) -> bool:
     """Whether the run in ``out`` may be the one that has just begun here: nothing is trained."""
     trained = (out / DONE).is_file() or (out / "resume" / "state.json").is_file()
-    return (out / "config.json").is_file() and not trained and not differing(out, request)
+    begun = (out / "config.json").is_file() and not trained
+    return begun and not differing(read_json(out / "config.json"), request)
