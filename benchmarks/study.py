@@ -135,7 +135,10 @@ def carry_out(arguments: argparse.Namespace, further: Further | None = None) -> 
             settings=dict(arguments.set),
             epochs=arguments.epochs,
         )
-        sweep = Sweep(name, data, missing(plans, table), folder, further=further)
+        # tables of searched settings have some for each model
+        sweep = Sweep(
+            name, data, missing(plans, table), folder, further=further, settings_by_model=True
+        )
         run_sweep(sweep, adata, lambda line: print(line, file=sys.stderr, flush=True))
         table = add(name, table, write_tables(sweep))
     return table

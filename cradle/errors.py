@@ -31,6 +31,10 @@ class InputError(ValueError):
         return f"{self.what} Found: {self.found} Do: {self.do}"
 
 
+class NonFiniteLossError(InputError):
+    """A term of the objective became NaN or infinite; the run stops where it stands."""
+
+
 def check_seed(seed: int, name: str = "seed") -> None:
     """Refuse a seed that some generator cannot take (InputError)."""
     if not 0 <= seed <= MAX_SEED:

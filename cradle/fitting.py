@@ -105,7 +105,7 @@ def fit(
         screen = prepare(
             adata,
             mad=mad,
-            criteria=criteria,
+            criteria=request["criteria"],
             split_seed=split_seed,
             test_combinations=test_combinations,
             n_top_genes=n_top_genes,

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cradle.batches import CellBatch
 from cradle.data.loading import CellDataModule
+from cradle.errors import NonFiniteLossError
 from cradle.models.base import PerturbationVAE
 from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
@@ -29,10 +30,6 @@ DIRECT = ("mask_logits", "embedding_location", "mechanism.location", "log_theta"
 
 #: Unperturbed training cells that a model may keep at hand.
 MAX_CONTROLS = 4096
-
-
-class NonFiniteLossError(FloatingPointError):
-    """A term of the objective became NaN or infinite; the run stops where it stands."""
 
 
 class PerturbationTraining(lightning.LightningModule):
@@ -93,9 +90,10 @@ class PerturbationTraining(lightning.LightningModule):
         if not torch.isfinite(objective.loss):
             bad = [name for name, value in objective.terms().items() if not value.isfinite()]
             raise NonFiniteLossError(
-                f"Training stopped at step {self.global_step} (epoch {self.current_epoch}): "
-                f"{', '.join(bad) or 'the sum of the terms'} is not finite. "
-                "Lower the learning rate, or check the counts for extreme values."
+                "Training has diverged.",
+                f"at step {self.global_step} (epoch {self.current_epoch}) "
+                f"{', '.join(bad) or 'the sum of the terms'} is not finite.",
+                "Lower the learning rate, or check the counts for extreme values.",
             )
         return objective
 

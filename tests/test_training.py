@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from cradle.errors import InputError
+from cradle.errors import InputError, NonFiniteLossError
 from cradle.fitting import fit
 from cradle.runs import Run, read_tensors
-from cradle.training import NonFiniteLossError, PerturbationTraining, Progress
+from cradle.training import PerturbationTraining, Progress
 
 QUICK = {"n_latent": 8, "n_hidden": 16, "batch_size": 128, "learning_rate": 3e-3}
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cradle.errors import InputError
+from cradle.models.baselines import BASELINES
 from cradle.models.registry import model_spec
-from cradle.run_request import TrainCells, run_request
+from cradle.run_request import NOTHING_HELD_OUT, TrainCells, differing, run_request
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Fold:
     name
         In the column ``fold`` of the table.
     test_combinations
-        Held-out combinations; None: drawn by the seed of the split.
+        Held-out combinations, none of them if empty; None: drawn by the seed of the split.
     """
 
     name: str = "0"
@@ -78,6 +79,7 @@ class RunPlan:
 
     def arguments(self, data: str, out: Path) -> list[str]:
         """Arguments of ``python -m cradle`` that fit or continue it."""
+        held_out = self.fold.test_combinations
         options: dict[str, Any] = {
             "--model": self.model,
             "--out": out,
@@ -86,7 +88,9 @@ class RunPlan:
             "--split-seed": self.split_seed,
             "--train-cells": self.train_cells,
             "--epochs": self.epochs,
-            "--test-combinations": ",".join(self.fold.test_combinations or ()) or None,
+            "--test-combinations": (
+                None if held_out is None else ",".join(held_out) or NOTHING_HELD_OUT
+            ),
             "--criteria": ",".join(self.criteria or ()) or None,
         }
         given = [f"{name}={value}" for name, value in options.items() if value is not None]
@@ -139,6 +143,47 @@ def plan_runs(
             )
         )
     return list({plan.folder: plan for plan in plans}.values())
+
+
+def check_beside(
+    plans: Iterable[RunPlan],
+    path: Path,
+    there: Mapping[str, Any],
+    fold: str,
+    settings_by_model: bool = False,
+) -> None:
+    """Refuse plans that cannot stand in one table with another run.
+
+    What the table has no column for is one for all of its rows.
+
+    Parameters
+    ----------
+    path, there, fold
+        Of the run: its directory, ``config.json`` and fold.
+    settings_by_model
+        Whether another model may have other settings.
+
+    Raises
+    ------
+    InputError
+        Naming what the run was asked for otherwise.
+    """
+    for plan in plans:
+        apart = {"model", "seed", "mad", "train_cells"}
+        if fold != plan.fold.name:
+            apart.add("test_combinations")
+        models = {str(there.get("model")), plan.model}
+        # baselines have no settings
+        if models & BASELINES.keys() or (settings_by_model and len(models) > 1):
+            apart.add("requested")
+        request = plan.request(str(there.get("data_hash")))
+        request = {name: value for name, value in request.items() if name not in apart}
+        if different := differing(there, request):
+            raise InputError(
+                "The folder holds a benchmark with other arguments.",
+                f"{', '.join(different)} of {plan.folder} are not those of {path}.",
+                "Use the same arguments, or give another folder.",
+            )
 
 
 def folds_of(

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from cradle.benchmark.fits import Wait, start_here, submit
-from cradle.benchmark.plan import RunPlan
+from cradle.benchmark.plan import RunPlan, check_beside
 from cradle.benchmark.scores import COLUMNS, SCORES, Row, score_rows
 from cradle.benchmark.tables import as_markdown, combined
 from cradle.data.sources import data_hash
@@ -70,6 +70,8 @@ class Sweep:
         How it was called, for the record.
     further
         Rows beside those of every benchmark, of a finished run and its dataset.
+    settings_by_model
+        Whether a run of another model may be there with other settings.
     """
 
     dataset: str
@@ -79,6 +81,7 @@ class Sweep:
     reading: tuple[str, ...] = ()
     command: str = ""
     further: Further | None = None
+    settings_by_model: bool = False
 
     def path(self, plan: RunPlan) -> Path:
         """Run directory."""
@@ -103,7 +106,7 @@ def run_sweep(sweep: Sweep, adata: AnnData, say: Say = lambda _: None) -> list[O
     ------
     InputError
         Before anything is fitted: the folder is in use by another benchmark, holds runs of
-        another dataset, a run in it was started with other arguments, or the cluster takes none.
+        another dataset or experiment, a run in it has other arguments, or the cluster takes none.
     """
     make_folder(sweep.out)
     with _locked(sweep.out) as lock, ExitStack() as on_the_way:
@@ -154,20 +157,26 @@ def _locked(out: Path) -> Iterator[IO[str]]:
 
 def _checked(sweep: Sweep, hashed: str) -> dict[str, State]:
     """State of each run, after a look at every run in the folder."""
+    planned = {sweep.path(plan) for plan in sweep.plans}
     for path in sorted(sweep.out.glob("runs/*/config.json")):
-        if read_json(path).get("data_hash") != hashed:
+        there = read_json(path)
+        if there.get("data_hash") != hashed:
             raise InputError(
                 "The folder holds a benchmark of other data.",
                 f"{path.parent} was fitted on cells with another hash.",
                 "Give another folder, or the same dataset.",
             )
+        if path.parent not in planned:
+            record = read_json(beside) if (beside := path.with_name(RECORD)).is_file() else {}
+            fold = str(record.get("fold"))
+            check_beside(sweep.plans, path.parent, there, fold, sweep.settings_by_model)
     states: dict[str, State] = {}
     for plan in sweep.plans:
         path = sweep.path(plan)
         states[plan.folder] = "absent"
         if not (path / "config.json").is_file():
             continue
-        if different := differing(path, plan.request(hashed)):
+        if different := differing(read_json(path / "config.json"), plan.request(hashed)):
             raise InputError(
                 "A run in the folder was started with other arguments.",
                 f"{path}: {', '.join(different)} differ.",

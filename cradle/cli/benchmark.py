@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cradle.cli.options import (
     data_argument,
+    held_out,
     input_spec,
     json_option,
     names,
@@ -51,12 +52,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--train-cells", type=train_cells, default=("all",), metavar="all,passing",
         help="'passing' trains on cells that pass quality control only (default all)",
     )  # fmt: skip
-    held_out = command.add_mutually_exclusive_group()
-    held_out.add_argument(
-        "--test-combinations", type=names, action="append", metavar="A+B,C+D",
-        help="combinations to hold out; given several times, each is a fold",
+    folds = command.add_mutually_exclusive_group()
+    folds.add_argument(
+        "--test-combinations", type=held_out, action="append", metavar="A+B,C+D",
+        help="combinations to hold out, or 'none'; given several times, each is a fold",
     )  # fmt: skip
-    held_out.add_argument(
+    folds.add_argument(
         "--rotate", action="store_true", help="hold out every eligible combination, one a fold"
     )
     command.add_argument(

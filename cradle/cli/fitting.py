@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cradle.cli.options import (
     data_argument,
+    held_out,
     input_spec,
     json_option,
-    names,
     quality_options,
     reading_options,
     seed_number,
@@ -51,9 +51,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     fitted.add_argument(
         "--test-combinations",
-        type=names,
+        type=held_out,
         metavar="A+B,C+D",
-        help="combinations to hold out (default: a quarter of the eligible ones, by seed)",
+        help="combinations to hold out, or 'none' (default: a quarter of the eligible ones, "
+        "by seed)",
     )
     fitted.add_argument(
         "--train-cells",

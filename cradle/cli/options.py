@@ -129,6 +129,11 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def held_out(text: str) -> tuple[str, ...]:
+    """Combinations separated by commas, or ``none``."""
+    return () if text.strip() == "none" else names(text)
+
+
 def setting(text: str) -> tuple[str, str]:
     """``key=value``."""
     key, equals, value = text.partition("=")

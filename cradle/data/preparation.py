@@ -38,7 +38,7 @@ class Screen:
     thresholds
         Fitted on the training cells.
     split_from
-        Where the split comes from: the file, the named combinations, or the seed.
+        Where the split comes from: the file, what is named to be held out, or the seed.
     gene_selection
         How the modelled genes were chosen, see :func:`cradle.data.genes.select_genes`.
     """
@@ -65,7 +65,7 @@ def prepare(
     ----------
     adata
         Standard form. A ``split`` that it already has is kept, unless
-        ``test_combinations`` are given.
+        ``test_combinations`` are given; an empty sequence holds nothing out.
     mad
         Threshold k, in median absolute deviations.
     criteria
@@ -113,8 +113,9 @@ def split_source(
     adata: AnnData, split_seed: int, test_combinations: Sequence[str] | None = None
 ) -> str:
     """Where :func:`prepare` takes the split from; a split of the file makes the seed idle."""
-    if test_combinations:
-        return f"named combinations, cells by seed {split_seed}"
+    if test_combinations is not None:
+        held_out = "named combinations" if test_combinations else "nothing held out"
+        return f"{held_out}, cells by seed {split_seed}"
     return SPLIT_OF_FILE if "split" in adata.obs else f"seed {split_seed}"
 
 

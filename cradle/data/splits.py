@@ -223,8 +223,8 @@ def _sizes(n_cells: int, shares: tuple[int, int, int]) -> list[int]:
 
 def measured(wanted: Sequence[str], perturbations: Collection[str]) -> set[str]:
     """Canonical labels of the perturbations to hold out, each of them measured."""
-    labels = {canonical(genes_of(label.strip())) for label in wanted}
-    for label in sorted(labels):
+    labels = canonical_labels(wanted)
+    for label in labels:
         if label == CONTROL or label not in perturbations:
             close = get_close_matches(label, [*perturbations], n=3, cutoff=0.5)
             raise InputError(
@@ -234,7 +234,18 @@ def measured(wanted: Sequence[str], perturbations: Collection[str]) -> set[str]:
                 if close
                 else "Name measured combinations.",
             )
-    return labels
+    return set(labels)
+
+
+def canonical_labels(labels: Iterable[str]) -> list[str]:
+    """Labels with their genes in any order as canonical ones, sorted, each once.
+
+    Raises
+    ------
+    InputError
+        A label cannot be one.
+    """
+    return sorted({canonical(genes_of(label.strip())) for label in labels})
 
 
 def _check_cells(perturbation: pd.Series) -> None:

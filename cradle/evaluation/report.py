@@ -81,16 +81,25 @@ def effect_table(run: Run) -> pd.DataFrame:
     perturbation, gene, observed, predicted, lower, upper (log2 units), split, support. The rows
     of one split are those that the report scores it on, so its numbers follow from the table;
     `predicted` is NaN where the model cannot express the perturbation.
+
+    Raises
+    ------
+    InputError
+        No split holds a perturbation with an effect to compare with.
     """
     scoring = _scoring(run, "all")
-    return pd.concat(
-        [
-            _paired(observed, scoring.predicted, split, run)
-            for split in SPLITS[:-1]
-            if (observed := scoring.observed(split)) is not None
-        ],
-        ignore_index=True,
-    )
+    tables = [
+        _paired(observed, scoring.predicted, split, run)
+        for split in SPLITS[:-1]
+        if (observed := scoring.observed(split)) is not None
+    ]
+    if not tables:
+        raise InputError(
+            "The run has no effects to tabulate.",
+            f"{run.path.name} was fitted on no perturbation whose effect was observed.",
+            "Fit on cells of perturbations beside control cells.",
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
 def cells_of_run(run: Run, adata: AnnData) -> AnnData:

@@ -17,6 +17,7 @@ _MOST = {
     **dict.fromkeys(("n_latent", "n_hidden"), 65_536),
     "n_particles": 1_000,
     "artifact_kinds": 1_000,
+    "embedding_init_scale": 700,  # the exponential of more overflows
 }
 
 
@@ -145,6 +146,13 @@ class VAEConfig:
                 f"The setting {name} is out of range.",
                 f"{name}={getattr(self, name)}.",
                 f"Give {rule}.",
+            )
+        if self.artifact_posterior_network and not self.causal_artifact:
+            raise InputError(
+                "Two settings exclude each other.",
+                "artifact_posterior_network=True with causal_artifact=False: an artifact that is "
+                "a learnable vector has no posterior.",
+                "Leave one of them out.",
             )
 
     def to_dict(self) -> dict[str, Any]:

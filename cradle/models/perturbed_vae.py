@@ -73,8 +73,8 @@ class PerturbedVAE(PerturbationVAE):
     ``z_ν = A⁻¹(Λ_νι z_ι + μ_ν + z̃)``, ``A = I − Λ_νν``, by a triangular solve. The KL of z_ν is
     taken in noise space: ``KL(q(z̃ | x, u) ‖ N(0, β_ν(u)))``. The decoder never sees u.
 
-    Its likelihood is of ``y = ln(1 + 1e4·x/ℓ)``, with one spread a gene. To it come, for each
-    cell, a random control cell's KL and ``α‖μ_ι(cell) − μ_ι(control)‖²``. The weights β and α
+    Its likelihood is of ``y = ln(1 + 1e4·x/ℓ)``, with unit variance. To it come, for each cell,
+    a random control cell's KL and ``α‖μ_ι(cell) − μ_ι(control)‖²``. The weights β and α
     stand beside a reconstruction averaged over genes, so they are multiplied by G here, where
     it is summed: beside the sum, β = 0.01 leaves z̃ free to carry the perturbation itself, the
     prior of z_ν learns nothing and unseen pairs are predicted at chance. The KLs start at zero;
@@ -87,7 +87,6 @@ class PerturbedVAE(PerturbationVAE):
     plates: ClassVar[Mapping[str, Plate]] = {"responsive": Plate.CELL, "invariant": Plate.CELL}
 
     centre: Tensor
-    log_scale: Tensor
     control_location: Tensor
     control_scale: Tensor
 
@@ -116,7 +115,6 @@ class PerturbedVAE(PerturbationVAE):
                 self.linear_path.weight.mul_(0.1)
             self.decoder.output.weight.mul_(0.1)
             self.decoder.output.bias.copy_(centre)
-        self.register_buffer("log_scale", torch.zeros(shape.n_genes), persistent=False)
         kept = torch.zeros(N_KEPT, self.n_invariant)
         self.register_buffer("control_location", kept)
         self.register_buffer("control_scale", torch.ones_like(kept))
@@ -197,7 +195,7 @@ class PerturbedVAE(PerturbationVAE):
         """``p(y | z_ν, z_ι)`` over ``(K, n, G)``."""
         _, invariant = self.blocks(state)
         location = self.decoded(self.responsive(state, conditions), invariant)
-        return GaussianExpression(location, conditions.library_size, self.log_scale)
+        return GaussianExpression(location, conditions.library_size)
 
     def decoded(self, responsive: Tensor, invariant: Tensor) -> Tensor:
         """``g([z_ν, z_ι])``, the mean of y, ``(K, n, G)``."""

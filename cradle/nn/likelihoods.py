@@ -138,7 +138,7 @@ def ln_cp10k(counts: Tensor, library_size: Tensor) -> Tensor:
 
 
 class GaussianExpression:
-    """Normal distribution of ``y = ln(1 + 1e4·x/ℓ)``, one spread a gene.
+    """Normal distribution of ``y = ln(1 + 1e4·x/ℓ)`` with unit variance for every gene.
 
     It is a density of y, not a probability of counts: no count can be drawn from it, and its
     log density compares with no likelihood of counts.
@@ -149,20 +149,16 @@ class GaussianExpression:
         ``(..., n_cells, n_genes)``, mean of y.
     library_size
         ``(n_cells, 1)``, counts.
-    log_scale
-        ``(n_genes,)``, log standard deviation of y.
     """
 
-    def __init__(self, location: Tensor, library_size: Tensor, log_scale: Tensor):
+    def __init__(self, location: Tensor, library_size: Tensor):
         self.location = location
         self.library_size = library_size
-        self.log_scale = log_scale
 
     def log_prob(self, counts: Tensor) -> Tensor:
         """Log density of y of each cell, summed over genes, ``(..., n_cells)``, nats."""
-        deviation = (ln_cp10k(counts, self.library_size) - self.location) / self.log_scale.exp()
-        constant = self.log_scale + 0.5 * math.log(2 * math.pi)
-        return -(0.5 * deviation.square() + constant).sum(-1)
+        deviation = ln_cp10k(counts, self.library_size) - self.location
+        return -(0.5 * deviation.square() + 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def expected_log2_cp10k(self) -> Tensor:
         """``E[log2(1 + 1e4·x/ℓ)]``, ``(..., n_cells, n_genes)``."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cradle.benchmark.plan import plan_runs
+from cradle.benchmark.plan import Fold, plan_runs
 from cradle.benchmark.sweep import LOCK, RECORD, Sweep, run_sweep
 from cradle.benchmark.tables import KEYS
 from cradle.errors import InputError
@@ -117,8 +118,40 @@ def test_a_finished_benchmark_is_kept_as_it_is(sweep, screen, monkeypatch):
 def test_other_arguments_are_refused_before_anything_is_fitted(sweep, screen, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("fitted"))
     plans = plan_runs(["perturbed_mean", "cradle_vae"], settings=SMALL, epochs=3)
-    with pytest.raises(InputError, match="requested differ"):
+    with pytest.raises(InputError, match="max_epochs differ"):
         run_sweep(Sweep("small", sweep.data, plans, sweep.out), screen)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"epochs": 1}, "max_epochs of sams_vae"),
+        ({"settings": {**SMALL, "n_latent": "7"}}, "n_latent of sams_vae"),
+        ({"folds": (Fold("0", ("CEBPA+CEBPE",)),)}, "test_combinations of sams_vae"),
+        ({"split_seed": 1}, "split_seed of sams_vae"),
+        ({"criteria": ("umi_counts",)}, "criteria of sams_vae"),
+    ],
+)
+def test_another_experiment_in_the_folder_is_refused(sweep, screen, monkeypatch, other, named):
+    """Its rows would stand as those of one benchmark: the table has no column to tell them by."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("fitted"))
+    table = (sweep.out / "table.csv").read_bytes()
+    plans = plan_runs(["sams_vae"], **{"settings": SMALL, "epochs": 2} | other)
+    with pytest.raises(InputError, match=named) as caught:
+        run_sweep(Sweep("small", sweep.data, plans, sweep.out), screen)
+    assert str(sweep.out / "runs") in caught.value.found
+    assert (sweep.out / "table.csv").read_bytes() == table
+
+
+def test_further_runs_of_the_same_experiment_are_added(sweep, screen, monkeypatch, tmp_path):
+    out = Path(shutil.copytree(sweep.out, tmp_path / "b"))
+    monkeypatch.setattr("cradle.benchmark.sweep.start_here", lambda *_, **__: lambda: 1)
+    monkeypatch.setattr("cradle.benchmark.sweep._last_words", lambda _: "not fitted here")
+    folds = (Fold("0"), Fold("1", ("CEBPA+CEBPE",)))
+    plans = plan_runs(["sams_vae", "control_mean"], seeds=(0, 1), mads=(3, 4), folds=folds,
+                      train_cells=("all", "passing"), settings=SMALL, epochs=2)  # fmt: skip
+    begun = run_sweep(Sweep("small", sweep.data, plans, out), screen)
+    assert {outcome.message for outcome in begun} == {"exit code 1: not fitted here"}
 
 
 def test_other_data_are_refused(sweep, screen):

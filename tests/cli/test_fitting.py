@@ -88,6 +88,15 @@ def test_bad_input_is_refused_before_anything_is_written(refused, screen, screen
     assert not out.exists()
 
 
+def test_a_fit_that_diverges_says_so_and_what_to_do(refused, screen_file, small, tmp_path):
+    outcome = refused(
+        "fit", screen_file, "--model", "cradle_vae", "--out", tmp_path / "run", *small,
+        "--set", "learning_rate=1e8", says="is not finite",
+    )  # fmt: skip
+    assert "Do: Lower the learning rate" in outcome.err
+    assert not (tmp_path / "run" / "DONE").exists()
+
+
 @pytest.mark.parametrize("option", ["--seed", "--split-seed"])
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_impossible_seeds_are_refused(refused, screen_file, tmp_path, option, seed):

@@ -77,6 +77,16 @@ def test_effects_table_has_a_row_for_every_perturbation_gene_and_split(cli, run_
     assert table["support"].eq("seen").ne(table["perturbation"].map(known)).all()
 
 
+def test_effects_of_control_cells_alone_are_none(cli, refused, screen, tmp_path):
+    screen[screen.obs["perturbation"] == "control"].copy().write_h5ad(tmp_path / "control.h5ad")
+    fitted = cli("fit", tmp_path / "control.h5ad", "--model", "control_mean", "--out",
+                 tmp_path / "run")  # fmt: skip
+    assert fitted.code == 0, fitted.err
+    out = tmp_path / "effects.csv"
+    refused("effects", tmp_path / "run", "--out", out, says="no effects to tabulate")
+    assert not out.exists()
+
+
 def test_names_in_the_effects_table_cannot_run_as_formulas(cli, run_folder, tmp_path, monkeypatch):
     from cradle.evaluation import report
 

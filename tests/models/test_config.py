@@ -1,9 +1,12 @@
 """Settings: text in, typed values out, nonsense refused by name."""
 
 import pytest
+import torch
 
+from cradle.batches import DataShape
 from cradle.errors import InputError
 from cradle.models.config import VAEConfig, defaults_for
+from cradle.models.registry import MODELS, model_spec
 
 
 def test_text_becomes_typed_values():
@@ -31,12 +34,33 @@ def test_text_becomes_typed_values():
         ("mask_prior", 1, "out of range"),
         ("counterfactual_weight", -0.1, "out of range"),
         ("batch_size", 10**12, "out of range"),
+        ("embedding_init_scale", 800, "out of range"),
     ],
 )
 def test_nonsense_is_refused_by_name(setting, value, message):
     with pytest.raises(InputError, match=message) as caught:
         VAEConfig.from_mapping({setting: value})
     assert setting in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "setting"),
+    [
+        ("cradle_vae_no_causal", {"artifact_posterior_network": "true"}),
+        ("cradle_vae_reference", {"causal_artifact": "false"}),
+    ],
+)
+def test_settings_that_exclude_each_other_are_refused_by_name(model, setting):
+    with pytest.raises(InputError, match="exclude each other") as caught:
+        model_spec(model).config(setting)
+    assert next(iter(setting)) in str(caught.value)
+
+
+def test_every_model_takes_the_largest_spread_of_embeddings():
+    shape = DataShape(3, 2, *(torch.ones(3) for _ in range(3)))
+    for spec in (spec for spec in MODELS.values() if spec.network):
+        config = spec.config({"embedding_init_scale": 700, "n_latent": 2, "n_hidden": 2})
+        assert spec.network(shape, config).config.embedding_init_scale == 700
 
 
 def test_round_trip():
