@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -192,8 +192,6 @@ class EpochLoop(lightning.Callback):
         Told to draw its counterfactual profiles when an epoch starts.
     seed, patience, max_epochs
         ``patience``: epochs without a better validation ELBO before training stops.
-    state
-        Where to start from.
     on_epoch_end
         Called with the training module and the progress after each epoch.
     """
@@ -205,13 +203,10 @@ class EpochLoop(lightning.Callback):
         seed: int,
         patience: int,
         max_epochs: int,
-        state: EpochState | None = None,
-        best_weights: Mapping[str, Tensor] | None = None,
         on_epoch_end: Callable[[PerturbationTraining, EpochLoop, Progress], None] | None = None,
     ):
         self.data, self.seed, self.patience, self.max_epochs = data, seed, patience, max_epochs
-        self.state = state or EpochState()
-        self.best_weights = dict(best_weights or {})
+        self.state, self.best_weights = EpochState(), dict[str, Tensor]()
         self.on_epoch_end = on_epoch_end
         in_main = threading.current_thread() is threading.main_thread()
         self.on_sigterm = signal.getsignal(signal.SIGTERM) if in_main else None
@@ -291,7 +286,12 @@ def train(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
         if not loop.finished:
-            trainer.fit(module, datamodule=data)
+            try:
+                trainer.fit(module, datamodule=data)
+            except SystemExit as stop:
+                if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning made it one
+                    raise KeyboardInterrupt from stop
+                raise
     module.cpu().model.load_state_dict(loop.best_weights)
     module.model.eval()
     module.model.settle()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,14 @@ def screen_file(_small_screen: "AnnData", tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.mktemp("screen") / "screen.h5ad"
     _small_screen.write_h5ad(path)
     return path
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the tests were started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Training: it stops at what it cannot count, and an interruption leaves no trace."""
 
 import math
+import signal
 
 import numpy as np
 import pandas as pd
@@ -132,3 +133,16 @@ def test_mixed_precision_trains_the_same_model(screen, tmp_path):
     assert mixed.history["val_elbo"].to_list() != whole.history["val_elbo"].to_list()
     tensors = read_tensors(mixed.path / "weights.safetensors")
     assert {t.dtype for t in tensors.values() if t.is_floating_point()} == {torch.float32}
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_who_interrupts_a_fit_can_catch_it_and_interrupt_again(screen, tmp_path):
+    """Lightning would end the process instead."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(progress: Progress) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(screen, "cradle_vae", QUICK, out=tmp_path / "run", epochs=3, progress=interrupt)
+    assert signal.getsignal(signal.SIGINT) is before

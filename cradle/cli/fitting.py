@@ -24,6 +24,7 @@ from cradle.processes import STRATEGIES, Processes
 from cradle.progress import StoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
     from cradle.runs import Run
@@ -145,7 +146,8 @@ def fit(arguments: argparse.Namespace) -> Answer:
     if split_source(adata, split_seed, arguments.test_combinations) == SPLIT_OF_FILE:
         idle = "" if arguments.split_seed is None else "; --split-seed has no effect on it"
         log(f"The file brings its own split, which is used{idle}.")
-    with _Watch() as watch:
+    processes = Processes(arguments.devices, arguments.num_nodes, arguments.strategy)
+    with _Watch(processes.leads) as watch:
         run = train(
             adata,
             arguments.model,
@@ -161,7 +163,7 @@ def fit(arguments: argparse.Namespace) -> Answer:
             epochs=arguments.epochs,
             resume=arguments.resume,
             progress=watch,
-            processes=Processes(arguments.devices, arguments.num_nodes, arguments.strategy),
+            processes=processes,
         )
     report = fit_report(run)
     text = (
@@ -188,32 +190,39 @@ def fit_report(run: "Run") -> dict[str, Any]:
 
 
 class _Watch:
-    """Says each epoch on stderr, and turns SIGTERM into a stop at the end of the epoch.
+    """Says each epoch on stderr, and turns SIGTERM or Ctrl-C into a stop at the end of the epoch.
 
-    Before and after training there is nothing to keep, and a second SIGTERM means at once: then
-    the earlier handler decides.
+    Before and after training there is nothing to keep, and who asks a second time means at once:
+    then the earlier handler decides. A process that does not lead leaves Ctrl-C, which reaches
+    all of a terminal, to the one that does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, leads: bool) -> None:
         self.training = self.asked = False
-        self.otherwise = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+        self.handlers = {
+            signal.SIGTERM: self._stop, signal.SIGINT: self._stop if leads else signal.SIG_IGN
+        }  # fmt: skip
+        self.otherwise = {n: signal.getsignal(n) or signal.SIG_DFL for n in self.handlers}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # others may not set handlers
-            signal.signal(signal.SIGTERM, self._terminated)
+        self._handle(self.handlers)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self.otherwise)
+        self._handle(self.otherwise)
 
-    def _terminated(self, number: int, frame: "FrameType | None") -> None:
+    def _handle(self, handlers: "Mapping[signal.Signals, Any]") -> None:
+        if threading.current_thread() is threading.main_thread():  # others may not set handlers
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: "FrameType | None") -> None:
         if self.training and not self.asked:
             self.asked = True
             log("Stopping at the end of this epoch; ask again to stop at once.")
             return
-        signal.signal(signal.SIGTERM, self.otherwise)
-        signal.raise_signal(signal.SIGTERM)
+        self._handle(self.otherwise)
+        signal.raise_signal(number)
 
     def __call__(self, progress: "Progress") -> None:
         """Say one line for the person who waits."""

@@ -135,7 +135,8 @@ def test_resuming_a_finished_run_returns_it(cli, screen_file, fitted, small):
     assert again.json == outcome.json
 
 
-def test_a_terminated_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, tmp_path, number):
     arguments = ["fit", str(screen_file), "--model", "cradle_vae", "--out", str(tmp_path / "r"),
                  "--set", "n_latent=6", "--set", "n_hidden=16", "--epochs", "40",
                  "--set", "patience=40"]  # fmt: skip
@@ -146,10 +147,12 @@ def test_a_terminated_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, 
     with child:
         for line in child.stderr:
             if line.startswith("epoch 3 "):
-                child.send_signal(signal.SIGTERM)
+                child.send_signal(number)
                 break
-        child.stderr.read()
-        assert child.wait(timeout=60) != 0
+        said = child.stderr.read()
+        assert child.wait(timeout=60) == 1
+    assert "--resume continues" in said
+    assert "Traceback" not in said
     assert not (tmp_path / "r" / "DONE").exists()
     stopped = read_progress(tmp_path / "r")
     assert 3 <= stopped.epochs < 40, "the state of the last epoch is kept"
@@ -160,3 +163,19 @@ def test_a_terminated_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, 
     first = next(line for line in resumed.err.splitlines() if line.startswith("epoch "))
     assert first.startswith(f"epoch {stopped.epochs + 1} of")
     assert resumed.json["seconds"] > stopped.seconds, "all parts count"
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_who_interrupts_twice_means_at_once(cli, screen_file, small, tmp_path, monkeypatch):
+    validations = []
+
+    def twice(*_):
+        validations.append(1)
+        if len(validations) == 2:  # before the first epoch ends there is nothing to keep
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("cradle.training.EpochLoop.on_validation_start", twice)
+    outcome = cli("fit", screen_file, "--model", "cradle_vae", "--out", tmp_path / "r", *small)
+    assert outcome.code == 1
+    assert outcome.err.endswith("ask again to stop at once.\nStopped before it was done.\n")
