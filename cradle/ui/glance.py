@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from cradle.data.schema import CONTROL
+from cradle.data.schema import CONTROL, PERTURBATION
 from cradle.evaluation.metrics import METRICS
 from cradle.ui import quality, store
-from cradle.ui.labels import GLOSSARY, by_criteria, safe_label, split_name
+from cradle.ui.labels import GLOSSARY, by_criteria, dataset_label, safe_label, split_name
 from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
 from cradle.ui.summaries import composition, stored_composition, unseen
@@ -49,22 +49,34 @@ def _cells_table(source: str | None, run_path: str | None) -> pd.DataFrame:
 
 def dataset(choices: Choices) -> None:
     """Cells, genes, perturbations and QC pass rate of the dataset."""
-    st.subheader(f"Dataset: {safe_label(choices.dataset.name)}")
-    table = cells_table(choices)
+    st.subheader(f"Dataset: {dataset_label(choices.dataset)}")
     adata, run = store.cells(choices), store.run(choices)
-    kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
     n_genes = adata.n_vars if adata is not None else len(run.genes) if run is not None else 0
+    n_cells = adata.n_obs if adata is not None else int(cells_table(choices)["n_cells"].sum())
     with st.container(horizontal=True, gap="small"):
-        st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=CARD)
+        st.metric("Cells", f"{n_cells:,}", border=True, width=CARD)
         st.metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
                   border=True, width=CARD)  # fmt: skip
-        st.metric(
-            "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
-            width=CARD, help=f"{kinds.get('single', 0)} single genes and "
-            f"{kinds.get('combination', 0)} combinations, control not counted.",
-        )  # fmt: skip
+        if labelled(choices):
+            _perturbations(cells_table(choices))
         note = pass_rate(choices)
-    st.caption(note)
+    bare = " These cells carry no perturbation labels." * (not labelled(choices))
+    st.caption(note + bare)
+
+
+def labelled(choices: Choices) -> bool:
+    """Whether it is known which perturbation each cell carries; an upload may not say."""
+    adata = store.cells(choices)
+    return adata is None or PERTURBATION in adata.obs
+
+
+def _perturbations(table: pd.DataFrame) -> None:
+    kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
+    st.metric(
+        "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
+        width=CARD, help=f"{kinds.get('single', 0)} single genes and "
+        f"{kinds.get('combination', 0)} combinations, control not counted.",
+    )  # fmt: skip
 
 
 def pass_rate(choices: Choices) -> str:
@@ -93,11 +105,13 @@ def run(choices: Choices, chosen: Run | None) -> None:
     if chosen is None:
         st.subheader("No trained model yet")
         st.info(
-            "Choose the dataset **demo** in the sidebar to see one, or train one on these cells: "
-            "it runs in the background.",
+            "Choose the dataset **demo** in the sidebar to see one"
+            + (", or train one on these cells: it runs in the background." if labelled(choices)
+               else ". None can be trained on these cells, which carry no perturbation labels."),
             icon=":material/arrow_forward:",
-        )
-        link("train")
+        )  # fmt: skip
+        if labelled(choices):
+            link("train")
         return
     st.subheader(f"Run: {safe_label(chosen.name)}")
     scores = chosen.metrics
