@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cradle.runs import Run
 
 CARD = 165  # pixels; two beside each other on a phone
+_RULE = {True: "sum of the effects of single genes", False: "the effect of the same gene"}
 SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
 
 
@@ -120,7 +121,8 @@ def run(choices: Choices, chosen: Run | None) -> None:
         return
     split = next((s for s in ("test", "val", "train") if scores.get(s)), "all")
     new = unseen(chosen.perturbations)
-    st.markdown(in_words(scores, split, new))
+    pairs = _with_pairs(chosen.perturbations, split)
+    st.markdown(in_words(scores, split, new, pairs=pairs))
     columns = [*st.columns(2), *st.columns(2)]  # in this order on a phone too
     for column, name in zip(columns, SHOWN, strict=True):
         rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
@@ -134,12 +136,19 @@ def run(choices: Choices, chosen: Run | None) -> None:
     st.caption(
         f"{safe_label(chosen.spec.label)}, seed {chosen.config['seed']}, trained at "
         f"k = {chosen.config['mad']:g} MAD. Scores: all cells of the split "
-        f"{split_name(split, new)}, effects against control. Additive rule: sum of the effects of "
-        "single genes in the training cells; ceiling: what the true means would score."
+        f"{split_name(split, new)}, effects against control. Additive rule: {_RULE[pairs]} in the "
+        "training cells; ceiling: what the true means would score."
     )
 
 
-def in_words(scores: Mapping[str, Any], split: str, new: bool) -> str:
+def _with_pairs(perturbations: pd.DataFrame, split: str) -> bool:
+    """Whether a combination is among the scored perturbations, so that there is a sum."""
+    column = f"n_{split}"
+    rows = perturbations[perturbations[column] > 0] if column in perturbations else perturbations
+    return bool(rows["perturbation"].str.contains("+", regex=False).any())
+
+
+def in_words(scores: Mapping[str, Any], split: str, new: bool, *, pairs: bool = True) -> str:
     """The correlation of the run's effects with the observed ones, as a sentence.
 
     Parameters
@@ -150,6 +159,9 @@ def in_words(scores: Mapping[str, Any], split: str, new: bool) -> str:
         Which of them.
     new
         Whether the model never saw the perturbations of the test split.
+    pairs
+        Whether there are combinations among them; of a single gene the additive rule is the effect
+        of the same gene.
     """
     found = scores[split]
     whom = {
@@ -165,7 +177,11 @@ def in_words(scores: Mapping[str, Any], split: str, new: bool) -> str:
     if score(rule, "ate_rho") == "–":
         return text
     ceiling = score(scores.get("ceiling", {}).get(split), "ate_rho")
-    text += " Adding up the effects that the single genes have in the training cells "
+    text += (
+        " Adding up the effects that the single genes have in the training cells "
+        if pairs
+        else " Taking the effect that the same gene has in the training cells, without a model, "
+    )
     text += _does(rule, found)
     return text + (f"; the noise of the cells allows {ceiling}." if ceiling != "–" else ".")
 

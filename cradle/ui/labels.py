@@ -153,8 +153,8 @@ GLOSSARY = {
     "support": "How much the training data say about this query.",
     "seed": "Start of the random numbers: the same seed gives the same cells.",
     "interval": "95 % interval: over draws of the model's uncertain parameters, widened until it "
-    "held the effects seen in validation cells. These are of perturbations in training: strong "
-    "effects of new pairs often lie outside.",
+    "held the effects seen in validation cells. These are of perturbations in training.",
+    "interval_pairs": "Strong effects of new pairs often lie outside.",
     "posterior": "95 % interval over draws of the model's uncertain parameters.",
     "split": "train: fitted on these cells; val: used to stop training; test: kept apart.",
 }

@@ -52,6 +52,16 @@ def test_no_page_advises_to_train_on_them(open_page: Open, tmp_path: Path, page:
 
 
 @pytest.mark.usefixtures("no_run")
+def test_quality_control_speaks_of_what_it_can_measure(open_page: Open, tmp_path: Path) -> None:
+    app = calm(open_page("quality_control", dataset=uploaded(bare(), tmp_path)))
+    assert any(title.value.startswith("2 of 6 criteria") for title in app.subheader)
+    table = next(t.value for t in app.dataframe if "selected" in t.value)
+    assert table["selected"].notna().tolist() == table["measurable"].tolist()
+    assert int(table["measurable"].sum()) == 2
+    assert not any("called by Scrublet" in text.value for text in app.caption)
+
+
+@pytest.mark.usefixtures("no_run")
 def test_going_on_without_labels_is_no_warning(open_page: Open, tmp_path: Path) -> None:
     bare().write_h5ad(tmp_path / "file.h5ad")
     app = _upload(open_page("data"), "blood.h5ad", (tmp_path / "file.h5ad").read_bytes())
