@@ -17,7 +17,7 @@ def body(choices: Choices) -> None:
     quality_view.doublet_button(choices)
     quality_view.not_measurable(fitted)
     quality_view.biology(choices)
-    st.subheader("The six criteria")
+    st.subheader(quality_violins.heading(found))
     quality_violins.violin_grid(choices, found, fitted)
     st.subheader("Thresholds")
     quality_view.threshold_table(found, fitted)

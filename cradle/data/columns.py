@@ -21,6 +21,7 @@ SYMBOL_COLUMNS = (
     "feature_name", "gene_short_name", "name",
 )  # fmt: skip
 
+NO_COLUMN = "No column is known to hold the perturbation."
 _ENSEMBL = r"ENS[A-Z]*G\d{6,}(\.\d+)?"
 
 
@@ -35,7 +36,7 @@ def column(table: pd.DataFrame, name: str, where: str = "obs") -> pd.Series:
     if name not in table:
         raise InputError(
             f"Missing column {where}[{name!r}].",
-            f"Available: {', '.join(map(str, table.columns)) or 'none'}.",
+            f"the columns {', '.join(map(str, table.columns)) or '(none)'}.",
             "Name one of the available columns.",
         )
     return table[name]
@@ -159,7 +160,7 @@ def _no_perturbation(
 ) -> InputError:
     if not named:
         return InputError(
-            "No column is known to hold the perturbation.",
+            NO_COLUMN,
             f"columns {', '.join(map(str, obs.columns)) or 'none'}.",
             f"Say which column holds it, or call it {PERTURBATION!r}.",
         )

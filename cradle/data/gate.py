@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SIGNATURES = {
-    b"\x1f\x8b": "a gzip archive; unpack it with `gunzip` first",
+    b"\x1f\x8b": "a gzip archive; unpack it with gunzip first",
     b"PK\x03\x04": "a zip archive; unpack it first",
-    b"%%MatrixMarket": "a MatrixMarket table; read it with `scanpy.read_mtx` and write .h5ad",
+    b"%%MatrixMarket": "a MatrixMarket table; read it with scanpy.read_mtx and write .h5ad",
 }
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "obtain the file again from where it came from, or write it again with anndata."
@@ -163,7 +163,7 @@ def regular_file(path: str | Path) -> Path:
         raise InputError(
             "The path names a folder.",
             f"{file.name!r}.",
-            "give the .h5ad file itself, or the folder that `AnnData.write_zarr` has written.",
+            "give the .h5ad file itself, or the folder that AnnData.write_zarr has written.",
         )
     if not stat.S_ISREG(kind) or not os.access(file, os.R_OK):
         raise InputError(
@@ -184,9 +184,18 @@ def _check_signature(file: Path) -> None:
         kinds = [kind for start, kind in _SIGNATURES.items() if head.startswith(start)]
         raise InputError(
             "The file is not an .h5ad file (HDF5).",
-            f"{file.name!r} is {kinds[0] if kinds else f'something else, it begins {head!r}'}.",
-            "give a file written by `AnnData.write_h5ad`.",
+            f"{file.name!r} is {kinds[0] if kinds else _something_else(head)}.",
+            "give an .h5ad file, as anndata and scanpy write it (write_h5ad).",
         )
+
+
+def _something_else(head: bytes) -> str:
+    """What a file of no known kind begins with, as text where it is text."""
+    text = head.decode("utf-8", errors="ignore")
+    words = " ".join(text.split())
+    if words.isprintable() and len(text.encode()) >= len(head) - 3:  # a character may be cut off
+        return f"something else: it begins with the text “{words}”"
+    return f"something else: it begins with the bytes {head.hex(' ')}"
 
 
 def _identity(file: Path, limits: Limits) -> dict[str, tuple[int, int, int]]:

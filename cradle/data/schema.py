@@ -28,6 +28,10 @@ SPLIT = "split"
 FULL_GENES_DETECTED = "full_genes_detected"
 FULL_PERCENTS = ("full_mt_percent", "full_ribo_percent", "full_hb_percent")
 FULL_VALUES = (FULL_GENES_DETECTED, *FULL_PERCENTS)
+_STANDARDIZE = (
+    "Upload the original file on the page Data, or bring it to the standard form with "
+    "python -m cradle validate FILE --out NEW.h5ad."
+)
 _FAULTS: dict[str, Callable[[Any], Any]] = {
     "not finite": lambda values: ~np.isfinite(values),
     "negative": lambda values: values < 0,
@@ -139,12 +143,12 @@ def _counts(counts: Any) -> Iterator[Violation]:
     in_file = not in_memory(counts) and getattr(counts, "format", None) == "csr"
     if not (in_file or (sp.issparse(counts) and counts.format == "csr")):
         yield Violation(
-            "The counts are not a CSR matrix.", f"{type(counts).__name__}.", "Run standardize."
+            "The counts are not a CSR matrix.", f"{type(counts).__name__}.", _STANDARDIZE
         )
         return
     if counts.dtype not in (np.float32, np.int32):
         yield Violation(
-            "The counts are neither float32 nor int32.", f"{counts.dtype}.", "Run standardize."
+            "The counts are neither float32 nor int32.", f"{counts.dtype}.", _STANDARDIZE
         )
     number = dict.fromkeys(_FAULTS, 0)
     example: dict[str, float] = {}
@@ -191,7 +195,7 @@ def _labels(obs: pd.DataFrame, require_labels: bool) -> Iterator[Violation]:
             yield Violation(
                 "A perturbation label is not in canonical form.",
                 f"{name!r} instead of {expected!r}.",
-                "Run standardize.",
+                _STANDARDIZE,
             )
 
 
@@ -251,7 +255,7 @@ def _record(adata: AnnData) -> Iterator[Violation]:
         yield Violation(
             "The record of how the dataset was made is missing or of another version.",
             f"schema version {str(version)[:40]}, not {SCHEMA_VERSION}.",
-            "Run standardize on the original file.",
+            _STANDARDIZE,
         )
         return
     dropped = record.get("dropped", {})
@@ -263,15 +267,13 @@ def _record(adata: AnnData) -> Iterator[Violation]:
         yield Violation(
             "The record of how the dataset was made is damaged.",
             f"uns['cradle'] with an impossible {' and '.join(wrong)}.",
-            "Run standardize on the original file.",
+            _STANDARDIZE,
         )
 
 
 def _missing(column: str, obs: pd.DataFrame) -> Violation:
-    available = ", ".join(map(str, obs.columns)) or "none"
-    return Violation(
-        f"Missing column obs[{column!r}].", f"Available: {available}.", "Run standardize."
-    )
+    available = ", ".join(map(str, obs.columns)) or "(none)"
+    return Violation(f"Missing column obs[{column!r}].", f"the columns {available}.", _STANDARDIZE)
 
 
 def row_sums(counts: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

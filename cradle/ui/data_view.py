@@ -21,24 +21,45 @@ from cradle.ui.sidebar import Choices
 from cradle.ui.summaries import rows_shown, shown_words
 
 MAX_ROWS = 40
+HASH_PIXELS = 600
+_TABLES = {"obs": "table of cells", "var": "table of genes"}
+#: Values of a record in words.
+VALUES = {
+    "True": "yes",
+    "False": "no",
+    "X": "the main matrix of the file (X)",
+    "raw": "the raw matrix of the file (raw)",
+    "var index": "the names of the genes in the file",
+}
 #: Items of a dataset's and a run's record, nested ones with a comma.
 ITEMS = {
-    "dropped, unassigned": "cells left out: without a perturbation",
-    "dropped, zero_count": "cells left out: without any count",
-    "library_size_source": "library size from",
-    "name": "name of the dataset",
-    "provenance, file": "file",
-    "provenance, notes": "note",
-    "provenance, sha256": "SHA-256 of the file",
-    "provenance, source": "source",
-    "schema_version": "version of the standard form",
-    "data, name": "trained on",
     "data, hash": "hash of its data",
     "data, n_cells": "cells",
     "data, n_genes": "genes",
+    "data, name": "trained on",
     "data, simulated": "simulated",
     "data, split": "split",
-    "seconds": "seconds of training",
+    "dropped, unassigned": "cells left out: without a perturbation",
+    "dropped, zero_count": "cells left out: without any count",
+    "finished": "finished at",
+    "full_values, full_genes_detected": "genes detected, over all genes, from",
+    "full_values, full_hb_percent": "hemoglobin share, over all genes, from",
+    "full_values, full_mt_percent": "mitochondrial share, over all genes, from",
+    "full_values, full_ribo_percent": "ribosomal share, over all genes, from",
+    "library_size_source": "library size from",
+    "n_cells_renamed": "cells renamed, for two had one name",
+    "name": "name of the dataset",
+    "provenance, counts": "counts from",
+    "provenance, file": "file",
+    "provenance, gene_names": "gene symbols from",
+    "provenance, labels": "perturbations from",
+    "provenance, n_genes_renamed": "genes renamed, for two had one name",
+    "provenance, notes": "note",
+    "provenance, sha256": "SHA-256 of the file",
+    "provenance, source": "source",
+    "schema_version": "version of the form in which Cradle keeps data",
+    "seconds": "seconds of the fit",
+    "simulated": "simulated",
 }
 
 
@@ -116,14 +137,28 @@ def provenance(choices: Choices) -> None:
     if choices.dataset.simulated:
         st.caption("Simulated: no cell of this dataset was ever measured.")
     table = pd.DataFrame(
-        {"item": list(map(safe_label, rows)), "value": [safe_text(str(v)) for v in rows.values()]}
-    )
-    st.dataframe(table, hide_index=True, key="provenance")
+        {"item": list(map(safe_label, rows)),
+         "value": [safe_text(value_words(v)) for v in rows.values()]}
+    )  # fmt: skip
+    st.dataframe(
+        table, hide_index=True, key="provenance",
+        # a hash has 64 characters and no place to break
+        column_config={"value": st.column_config.TextColumn(width=HASH_PIXELS)},
+    )  # fmt: skip
 
 
 def item_words(key: str) -> str:
     """An item of the record in words; keys that nobody has named keep their own."""
-    return ITEMS.get(key, key.replace("_", " "))
+    return ITEMS.get(key, key.removeprefix("provenance, ").replace("_", " "))
+
+
+def value_words(value: object) -> str:
+    """A value of the record in words: where in the file something was found, and plain truths."""
+    text = str(value)
+    place, colon, name = text.partition(":")
+    if colon and place in _TABLES:
+        return f"column {name} of the {_TABLES[place]}"
+    return VALUES.get(text, text)
 
 
 def _flat(record: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:

@@ -126,8 +126,8 @@ def rate_words(rate: Mapping[str, Any], mad: float) -> str:
         return f"{words}."
     return (
         f"{words}; by the same, {100 * rate['observed']:.1f} % of the {rate['observed_n']:,} "
-        "observed perturbed cells. All criteria that the data can measure, and control cells, "
-        "count in the pass rate at the top of this page."
+        "observed perturbed cells. On page Quality control the pass rate is of all criteria that "
+        "the data can measure, and control cells count."
     )
 
 

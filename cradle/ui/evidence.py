@@ -30,10 +30,22 @@ _TRUTH = {
 }  # fmt: skip
 
 
-def interval_words(run_path: str) -> str:
-    """What the bars of predicted effects are; runs of earlier versions did not widen them."""
-    plain = store.run_at(run_path).widening == POSTERIOR_ALONE
-    return GLOSSARY["posterior" if plain else "interval"]
+def interval_words(run_path: str, label: str | None = None) -> str:
+    """What the bars of predicted effects are; runs of earlier versions did not widen them.
+
+    Parameters
+    ----------
+    run_path
+        Folder of the run.
+    label
+        The perturbation that is shown; by default all of the run.
+    """
+    run = store.run_at(run_path)
+    if run.widening == POSTERIOR_ALONE:
+        return GLOSSARY["posterior"]
+    shown = run.perturbations["perturbation"] if label is None else [label]
+    pairs = any("+" in name for name in shown)
+    return " ".join([GLOSSARY["interval"], *[GLOSSARY["interval_pairs"]] * pairs])
 
 
 def coverage(run_path: str, split: str, words: str) -> None:

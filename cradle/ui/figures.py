@@ -151,11 +151,17 @@ def csv_button(table: pd.DataFrame, name: str, words: str = "Download CSV") -> N
 
 def table_twin(table: pd.DataFrame, name: str) -> None:
     """The table behind a figure: CSV download, and the rows in an expander."""
-    with st.expander(f"Table behind the figure ({len(table):,} rows)", icon=":material/table:"):
+    rows = rows_words(len(table))
+    with st.expander(f"Table behind the figure ({rows})", icon=":material/table:"):
         csv_button(table, name)
         st.dataframe(as_sent(table, MAX_ROWS), hide_index=True, key=f"table_{name}")
         if len(table) > MAX_ROWS:
             st.caption(f"The first {MAX_ROWS:,} rows; the CSV holds all {len(table):,}.")
+
+
+def rows_words(n: int) -> str:
+    """A number of rows."""
+    return f"{n:,} row{'s' * (n != 1)}"
 
 
 @once

@@ -7,7 +7,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from cradle.ui import links, sidebar, tour, warm
 from cradle.ui.errors import guard
-from cradle.ui.labels import CRITERIA, criterion_label, safe_label, threshold_words
+from cradle.ui.labels import CRITERIA, criterion_label, dataset_label, safe_label, threshold_words
 from cradle.ui.navigation import PAGES, configure, navigation
 
 Body = Callable[[sidebar.Choices], None]
@@ -79,9 +79,7 @@ def _context(choices: sidebar.Choices) -> None:
             st.badge("simulated", icon=":material/science:", color="violet", help=words)
         run = "no run" if choices.run is None else f"run {safe_label(choices.run.name)}"
         words = threshold_words(choices.mad, choices.criteria)
-        dataset = choices.dataset
-        # the id of an upload says nothing to a reader, its title is the name of the file
-        name = dataset.title if dataset.uploaded else safe_label(dataset.name)
+        name = dataset_label(choices.dataset)
         st.caption(f"Dataset {name} · {run} · {words}", width="content")
         _undo(choices)
 

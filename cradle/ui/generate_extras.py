@@ -68,7 +68,8 @@ def compare(run: Run, query: Query) -> None:
     _rows(run, effects)
     names = {name: safe_label(name) for name in labels}
     heads = shown.rename(columns=names).set_axis(safe_labels(pd.Series(shown.index)), axis=0)
-    title = f"The {len(heads)} genes that any of them changes most"
+    whom = "any of them" if len(labels) > 1 else safe_label(labels[0])
+    title = f"The {len(heads)} genes that {whom} changes most"
     figure_with_table(
         plotted(effect_heatmap, heads, title=title),
         shown.rename_axis("gene").reset_index(), f"compared_{slug('_'.join(labels))}",

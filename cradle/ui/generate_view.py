@@ -47,12 +47,11 @@ def results(choices: Choices, query: Query) -> None:
     judged = generation.judged(str(run.path), choices.mad, choices.criteria, *query)
     observed = quality.judged_like_generated(choices, query.label)
     together = generation.with_observed(judged, observed)
-    n_observed = 0 if observed is None else len(observed)
+    beside = _beside(choices, observed)
     st.caption(
         f"{generated.n_obs:,} generated cells, artifact {_SWITCH[query.artifact]}, seed "
         f"{query.seed}. {generation.sizes_in_words(run, query.artifact, query.library_size)} "
-        f"{f'The {n_observed:,}' if n_observed else 'No'} observed cells of the same perturbation, "
-        f"all splits, stand beside them. Judged over the modelled genes by "
+        f"{beside} Judged over the modelled genes by "
         f"{by_criteria(fitted.generable)} at k = {fitted.mad:g} MAD."
     )
     if observed is None and choices.dataset.source is None:
@@ -70,6 +69,16 @@ def results(choices: Choices, query: Query) -> None:
         _twins(run, query, judged, fitted)
     with tabs[3]:
         generate_extras.compare(run, query)
+
+
+def _beside(choices: Choices, observed: pd.DataFrame | None) -> str:
+    """Which observed cells stand beside the generated ones."""
+    if observed is not None and len(observed):
+        return (f"The {len(observed):,} observed cells of the same perturbation, all splits, stand "
+                "beside them.")  # fmt: skip
+    if observed is None and choices.dataset.source is None:
+        return ""  # a box says so
+    return "Nobody measured this perturbation in this screen: no observed cells stand beside them."
 
 
 def _rates(together: pd.DataFrame, fitted: QCThresholds) -> None:
@@ -144,7 +153,7 @@ def _top_genes(run: Run, query: Query) -> None:
     st.caption(
         f"{GLOSSARY['effect']} Predicted with the artifact off"
         f"{'' if query.artifact == 'off' else _WHATEVER}, seed {query.seed}; bars: "
-        f"{interval_words(str(run.path))} {observed}"
+        f"{interval_words(str(run.path), query.label)} {observed}"
     )
 
 
@@ -230,7 +239,9 @@ def _twins(run: Run, query: Query, judged: pd.DataFrame, fitted: QCThresholds) -
                           alt="Change of each gene when the artifact is switched on.")  # fmt: skip
         st.caption(
             f"{query.n_cells:,} pairs of twins, seed {query.seed}: mean of "
-            "log2(1 + 10,000 · x / library size), on minus off, for expected and drawn counts x."
+            "log2(1 + 10,000 · x / library size), on minus off. **Expected**: x is the mean that "
+            "the model gives each cell. **Counts**: x is drawn around that mean, as sequencing "
+            "would count it; with more pairs the two come closer."
         )
     with right:
         _fail_rates(judged, fitted)

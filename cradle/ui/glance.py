@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import streamlit as st
 
-from cradle.data.schema import CONTROL
+from cradle.data.schema import CONTROL, PERTURBATION
 from cradle.evaluation.metrics import METRICS
 from cradle.ui import quality, store
-from cradle.ui.labels import GLOSSARY, by_criteria, safe_label, split_name
+from cradle.ui.labels import GLOSSARY, by_criteria, dataset_label, safe_label, split_name
 from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
 from cradle.ui.summaries import composition, stored_composition, unseen
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cradle.runs import Run
 
 CARD = 165  # pixels; two beside each other on a phone
+_RULE = {True: "sum of the effects of single genes", False: "the effect of the same gene"}
 SHOWN = ("ate_rho", "ate_r2", "jaccard_50", "sign_accuracy")
 
 
@@ -36,7 +38,7 @@ def _cells_table(source: str | None, run_path: str | None) -> pd.DataFrame:
     if adata is None:
         assert run is not None
         return stored_composition(run.perturbations)
-    label = adata.obs.get("perturbation", pd.Series(CONTROL, adata.obs_names))
+    label = adata.obs["perturbation"]
     if run is not None:
         split = run.split.reindex(adata.obs_names).fillna("unused")
     elif "split" in adata.obs:
@@ -48,24 +50,34 @@ def _cells_table(source: str | None, run_path: str | None) -> pd.DataFrame:
 
 def dataset(choices: Choices) -> None:
     """Cells, genes, perturbations and QC pass rate of the dataset."""
-    st.subheader(f"Dataset: {safe_label(choices.dataset.name)}")
-    table = cells_table(choices)
+    st.subheader(f"Dataset: {dataset_label(choices.dataset)}")
     adata, run = store.cells(choices), store.run(choices)
-    kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
-    told = adata is None or "perturbation" in adata.obs
     n_genes = adata.n_vars if adata is not None else len(run.genes) if run is not None else 0
+    n_cells = adata.n_obs if adata is not None else int(cells_table(choices)["n_cells"].sum())
     with st.container(horizontal=True, gap="small"):
-        st.metric("Cells", f"{table['n_cells'].sum():,}", border=True, width=CARD)
+        st.metric("Cells", f"{n_cells:,}", border=True, width=CARD)
         st.metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
                   border=True, width=CARD)  # fmt: skip
-        st.metric(
-            "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}" if told else "–",
-            border=True, width=CARD, help=f"{kinds.get('single', 0)} single genes and "
-            f"{kinds.get('combination', 0)} combinations, control not counted." if told else
-            "The cells carry no labels that tell their perturbations.",
-        )  # fmt: skip
+        if labelled(choices):
+            _perturbations(cells_table(choices))
         note = pass_rate(choices)
-    st.caption(note)
+    bare = " These cells carry no perturbation labels." * (not labelled(choices))
+    st.caption(note + bare)
+
+
+def labelled(choices: Choices) -> bool:
+    """Whether it is known which perturbation each cell carries; an upload may not say."""
+    adata = store.cells(choices)
+    return adata is None or PERTURBATION in adata.obs
+
+
+def _perturbations(table: pd.DataFrame) -> None:
+    kinds = table.drop_duplicates("perturbation")["kind"].value_counts()
+    st.metric(
+        "Perturbations", f"{kinds.drop(CONTROL, errors='ignore').sum():,}", border=True,
+        width=CARD, help=f"{kinds.get('single', 0)} single genes and "
+        f"{kinds.get('combination', 0)} combinations, control not counted.",
+    )  # fmt: skip
 
 
 def pass_rate(choices: Choices) -> str:
@@ -94,11 +106,13 @@ def run(choices: Choices, chosen: Run | None) -> None:
     if chosen is None:
         st.subheader("No trained model yet")
         st.info(
-            "Choose the dataset **demo** in the sidebar to see one, or train one on these cells: "
-            "it runs in the background.",
+            "Choose the dataset **demo** in the sidebar to see one"
+            + (", or train one on these cells: it runs in the background." if labelled(choices)
+               else ". None can be trained on these cells, which carry no perturbation labels."),
             icon=":material/arrow_forward:",
-        )
-        link("train")
+        )  # fmt: skip
+        if labelled(choices):
+            link("train")
         return
     st.subheader(f"Run: {safe_label(chosen.name)}")
     scores = chosen.metrics
@@ -107,7 +121,8 @@ def run(choices: Choices, chosen: Run | None) -> None:
         return
     split = next((s for s in ("test", "val", "train") if scores.get(s)), "all")
     new = unseen(chosen.perturbations)
-    st.markdown(in_words(scores, split, new))
+    pairs = _with_pairs(chosen.perturbations, split)
+    st.markdown(in_words(scores, split, new, pairs=pairs))
     columns = [*st.columns(2), *st.columns(2)]  # in this order on a phone too
     for column, name in zip(columns, SHOWN, strict=True):
         rule = score(scores.get("floor", {}).get("additive", {}).get(split), name)
@@ -121,12 +136,19 @@ def run(choices: Choices, chosen: Run | None) -> None:
     st.caption(
         f"{safe_label(chosen.spec.label)}, seed {chosen.config['seed']}, trained at "
         f"k = {chosen.config['mad']:g} MAD. Scores: all cells of the split "
-        f"{split_name(split, new)}, effects against control. Additive rule: sum of the effects of "
-        "single genes in the training cells; ceiling: what the true means would score."
+        f"{split_name(split, new)}, effects against control. Additive rule: {_RULE[pairs]} in the "
+        "training cells; ceiling: what the true means would score."
     )
 
 
-def in_words(scores: Mapping[str, Any], split: str, new: bool) -> str:
+def _with_pairs(perturbations: pd.DataFrame, split: str) -> bool:
+    """Whether a combination is among the scored perturbations, so that there is a sum."""
+    column = f"n_{split}"
+    rows = perturbations[perturbations[column] > 0] if column in perturbations else perturbations
+    return bool(rows["perturbation"].str.contains("+", regex=False).any())
+
+
+def in_words(scores: Mapping[str, Any], split: str, new: bool, *, pairs: bool = True) -> str:
     """The correlation of the run's effects with the observed ones, as a sentence.
 
     Parameters
@@ -137,6 +159,9 @@ def in_words(scores: Mapping[str, Any], split: str, new: bool) -> str:
         Which of them.
     new
         Whether the model never saw the perturbations of the test split.
+    pairs
+        Whether there are combinations among them; of a single gene the additive rule is the effect
+        of the same gene.
     """
     found = scores[split]
     whom = {
@@ -152,7 +177,11 @@ def in_words(scores: Mapping[str, Any], split: str, new: bool) -> str:
     if score(rule, "ate_rho") == "–":
         return text
     ceiling = score(scores.get("ceiling", {}).get(split), "ate_rho")
-    text += " Adding up the effects that the single genes have in the training cells "
+    text += (
+        " Adding up the effects that the single genes have in the training cells "
+        if pairs
+        else " Taking the effect that the same gene has in the training cells, without a model, "
+    )
     text += _does(rule, found)
     return text + (f"; the noise of the cells allows {ceiling}." if ceiling != "–" else ".")
 

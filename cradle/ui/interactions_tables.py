@@ -49,7 +49,9 @@ def measure_next(table: pd.DataFrame, run: Run) -> None:
                                    help="Lower end of its 95 % posterior interval; the table is "
                                    "sorted by it."),
             "strength_high": number("at most", format="%.3f"),
-            "predicted_kind": text("predicted class", width="medium"),
+            # how the genes make up the pair, not whether they interact: beside the verdict it
+            # reads as another one
+            "predicted_kind": None,
             "cells": number("cells behind", help="Training cells that carry the gene of the pair "
                             "with fewer of them."),
             "alone": text("measured alone", help="Without both singles nothing measured can say "
@@ -59,9 +61,12 @@ def measure_next(table: pd.DataFrame, run: Run) -> None:
     st.caption(
         f"The {min(N_NEXT, len(shown))} first of {len(shown):,} unmeasured pairs of run "
         f"{safe_label(run.name)}{left}. Sorted by the lower end of the interval of the "
-        "interaction. The interval covers the model's uncertainty about its parameters, not that "
-        "the model is wrong; the figure above says how far to trust it. An effect that saturates "
-        "(a gene cannot fall below zero) also counts as less than the sum."
+        "interaction: how far the pair is from the sum in log2 units, over all expressed genes. A "
+        "pair with strong effects can be far from it at nearly 1 × the sum, so also pairs *near "
+        "the sum* stand first. The predicted class is in the CSV. The interval covers the model's "
+        "uncertainty about its parameters, not that the model is wrong; the figure above says how "
+        "far to trust it. An effect that saturates (a gene cannot fall below zero) also counts "
+        "as less than the sum."
     )
     table_twin(shown, f"measure_next_{run.name}")
 

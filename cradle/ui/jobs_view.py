@@ -14,8 +14,9 @@ from cradle.jobs.job import ACTIVE, CONTINUABLE, Job, Kind, State
 from cradle.plots.curves import learning_curve
 from cradle.progress import HISTORY, FitProgress, read_progress
 from cradle.ui.errors import guard
-from cradle.ui.figures import figure, table_twin
-from cradle.ui.labels import safe_label
+from cradle.ui.figures import csv_button, figure, plotted, table_twin
+from cradle.ui.labels import GLOSSARY, safe_label
+from cradle.ui.navigation import link
 
 EVERY_SECONDS = 2.0
 SHOWN = 12
@@ -48,9 +49,12 @@ def _draw(kind: Kind, active: list[str]) -> None:
     if not jobs:
         st.info("No job yet. Those that you start go on when you close the page.")
         return
+    done = [job.id for job in jobs if states[job.id] == "finished"]
     for job in jobs[:SHOWN]:
         with st.container(border=True, key=f"job_{job.id}"):
             _job(job, states[job.id], len(now_active))
+            if kind == "fit" and job.id in done[:1]:
+                _next(Path(job.subject).name)
     if len(jobs) > SHOWN:
         st.caption(f"The {SHOWN} newest of {len(jobs)} jobs. Remove old ones to see the others.")
 
@@ -71,6 +75,15 @@ def _job(job: Job, state: State, n_active: int) -> None:
     if tail and state not in ("finished",):
         with st.expander("Log", icon=":material/terminal:", expanded=state == "failed"):
             st.code(tail, language=None)
+
+
+def _next(run: str) -> None:
+    """Where to look at the run that was trained last."""
+    st.markdown(f"The run is ready: choose **{safe_label(run)}** under *Run (trained model)* in "
+                "the sidebar, then open")  # fmt: skip
+    with st.container(horizontal=True, gap="medium"):
+        link("overview", "its scores in a few numbers")
+        link("effects", "predicted beside observed, gene by gene")
 
 
 def _buttons(job: Job, state: State) -> None:
@@ -110,17 +123,27 @@ def _fit(job: Job, state: State) -> None:
     if state in ("running", "stopping"):
         st.progress(share, text=in_words(told))
     else:
-        st.caption(f"{told.epochs:,} epochs in {duration(told.seconds)}.")
+        st.caption(f"{epochs_in_words(told.epochs)} in {duration(told.seconds)}, training alone.")
     history = read_history(run)
-    if history is None or state in ("finished", "queued"):
+    if history is None or state == "queued":
         return
-    title = f"Epoch {len(history):,}: validation −ELBO {-history['val_elbo'].iloc[-1]:,.2f}"
-    figure(
-        learning_curve(history, title=title), f"curve_{job.id}",
-        alt="Training loss and negative validation bound by epoch, in nats per cell.",
-    )  # fmt: skip
+    if state == "finished":
+        with st.expander("How training went", icon=":material/show_chart:"):
+            _curve(job, history)
+            csv_button(history, f"history_{safe_label(job.title)}")
+        return
+    _curve(job, history)
     if state in CONTINUABLE:
         table_twin(history, f"history_{safe_label(job.title)}")
+
+
+def _curve(job: Job, history: pd.DataFrame) -> None:
+    title = f"Epoch {len(history):,}: validation −ELBO {-history['val_elbo'].iloc[-1]:,.2f}"
+    figure(
+        plotted(learning_curve, history, title=title), f"curve_{job.id}",
+        alt="Training loss and negative validation bound by epoch, in nats per cell.",
+    )  # fmt: skip
+    st.caption(f"Lower is better. {GLOSSARY['elbo']}")
 
 
 def _before_training(job: Job) -> str:
@@ -143,6 +166,11 @@ def downloaded(name: str) -> tuple[int, int | None]:
 
     file = dataset(name).download
     return (0, None) if file is None else arrived(cache_folder() / f"{file.name}.part")
+
+
+def epochs_in_words(n: int) -> str:
+    """A number of epochs."""
+    return f"{n:,} epoch{'s' * (n != 1)}"
 
 
 def in_words(told: FitProgress) -> str:

@@ -1,11 +1,16 @@
 """Names and words on screen: safe when they come from files, explained when they are jargon."""
 
+from __future__ import annotations
+
 import functools
 import re
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from cradle.ui.library import DatasetEntry
 
 MAX_LABEL = 60
 
@@ -47,6 +52,12 @@ def _safe_label(name: str) -> str:
 def safe_labels(names: pd.Series) -> pd.Series:
     """``safe_label`` of each name in a column; of long columns, each different name once."""
     return names.map({name: safe_label(name) for name in names.unique()})
+
+
+def dataset_label(entry: DatasetEntry) -> str:
+    """What a dataset is called on screen: the id of an upload says nothing to a reader, its title
+    is the name of the file."""
+    return entry.title if entry.uploaded else safe_label(entry.name)
 
 
 CRITERIA = {
@@ -129,6 +140,9 @@ GLOSSARY = {
     "latent_graph": "The model lets a responsive latent depend on the ones before it. A strong "
     "edge says that cells high in one are high (or low) in the other because of it, as far as "
     "this model can tell.",
+    "elbo": "ELBO (evidence lower bound): how well the model explains a cell, in nats, the unit of "
+    "natural logarithms. −ELBO is drawn. Validation cells are not fitted on: training ends when "
+    "they no longer gain, and the best epoch is kept.",
     "program": "The genes that go up and down together when one latent goes up.",
     "probe": "A straight line fitted to tell the perturbation from the latents of a cell, and "
     "tested on other cells. What it cannot tell, the latents do not plainly hold.",
@@ -139,8 +153,8 @@ GLOSSARY = {
     "support": "How much the training data say about this query.",
     "seed": "Start of the random numbers: the same seed gives the same cells.",
     "interval": "95 % interval: over draws of the model's uncertain parameters, widened until it "
-    "held the effects seen in validation cells. These are of perturbations in training: strong "
-    "effects of new pairs often lie outside.",
+    "held the effects seen in validation cells. These are of perturbations in training.",
+    "interval_pairs": "Strong effects of new pairs often lie outside.",
     "posterior": "95 % interval over draws of the model's uncertain parameters.",
     "split": "train: fitted on these cells; val: used to stop training; test: kept apart.",
 }

@@ -113,10 +113,10 @@ def biology(choices: Choices) -> None:
         counts = criterion in choices.criteria
         with st.container(border=True):
             st.markdown(
-                f":material/biotech: **{criterion_label(criterion)} may be biology.** It fails at "
-                f"least {BIOLOGY_RATIO:g} times as often as in control in: {names}. Named "
-                f"are perturbations of at least {BIOLOGY_MIN_CELLS} judged cells, where chance "
-                f"alone would do so in fewer than {100 * BIOLOGY_MAX_P:g} % of cases."
+                f":material/biotech: **{criterion_label(criterion)} may be biology.** Cells of "
+                f"{names} fail it at least {BIOLOGY_RATIO:g} times as often as control cells. "
+                f"Named are perturbations of at least {BIOLOGY_MIN_CELLS} judged cells, where "
+                f"chance alone would do so in fewer than {100 * BIOLOGY_MAX_P:g} % of cases."
                 + " It is **not counted** as artifact."
                 * (not counts)
             )
@@ -137,12 +137,17 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
     table = summaries.counts(found, fitted)
     shown = table.assign(
         criterion=table["criterion"].map(criterion_label),
+        # what cannot be measured counts neither way
+        selected=table["selected"].map({True: "yes", False: "no"}).where(table["measurable"]),
         # the reasons are sentences, which a cell would cut
         values_from=table["values_from"].where(table["measurable"], "not measurable: see above"),
     )
     st.dataframe(
         shown, hide_index=True, placeholder="–", key="thresholds",
         column_config={
+            "selected": st.column_config.TextColumn(
+                "counts as artifact", help="Chosen in the sidebar under What counts as artifact."
+            ),
             "side": st.column_config.TextColumn("fails when", help="low: below the threshold"),
             "measurable": None,  # the last column says it
             "values_from": "values from",
@@ -152,7 +157,8 @@ def threshold_table(found: pd.DataFrame, fitted: QCThresholds) -> None:
             "mad": st.column_config.NumberColumn("MAD", format="%.4g"),
         },
     )  # fmt: skip
-    st.caption("Doublets are called by Scrublet; k does not move its threshold.")
+    if fitted["doublet"].measurable:
+        st.caption("Doublets are called by Scrublet; k does not move its threshold.")
 
 
 def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:

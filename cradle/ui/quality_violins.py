@@ -20,12 +20,23 @@ from cradle.ui.sidebar import Choices
 N_GENERATED = 300
 
 
+def _measured(found: pd.DataFrame) -> list[str]:
+    """Criteria by which some cell was judged."""
+    return [c for c in CRITERIA if found[f"fails_{c}"].notna().any()]
+
+
+def heading(found: pd.DataFrame) -> str:
+    """How many of the criteria there is something to see of."""
+    n, of = len(_measured(found)), len(CRITERIA)
+    return f"The {of} criteria" if n == of else f"{n} of {of} criteria, those measured here"
+
+
 def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> None:
     """One violin per criterion, generated cells beside the observed ones on demand."""
     beside = None
     if store.run(choices) is not None:
         beside = _generated_beside(choices)
-    shown = [c for c in CRITERIA if found[f"fails_{c}"].notna().any()]
+    shown = _measured(found)
     linked, rows = _linked(choices), []
     for start in range(0, len(shown), 3):
         for column, criterion in zip(st.columns(3), shown[start : start + 3], strict=False):

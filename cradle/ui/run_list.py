@@ -18,8 +18,12 @@ from cradle.run_folders import deletable, delete_run, runs_folder
 from cradle.ui import library, store
 from cradle.ui.errors import guard
 from cradle.ui.figures import figure_with_table
-from cradle.ui.jobs_view import duration, read_history
-from cradle.ui.labels import GLOSSARY, safe_label, safe_text, with_criteria_named
+from cradle.ui.jobs_view import duration, epochs_in_words, read_history
+from cradle.ui.labels import GLOSSARY, safe_label, safe_text, split_name, with_criteria_named
+from cradle.ui.summaries import unseen
+
+SECONDS_OF = ("Means of the perturbations, training and saving; without quality control before "
+              "and scoring after.")  # fmt: skip
 
 
 def listing() -> list[library.RunEntry]:
@@ -39,14 +43,16 @@ def listing() -> list[library.RunEntry]:
                                             help=METRICS[name].explanation)
         for name in ("ate_rho", "jaccard_50")
     }  # fmt: skip
+    seconds = st.column_config.NumberColumn("fit, seconds", format="%.1f", help=SECONDS_OF)
     st.dataframe(table, hide_index=True, placeholder="–", key="runs",
-                 column_config=scores)  # fmt: skip
+                 column_config={**scores, "seconds": seconds})  # fmt: skip
     st.download_button(
         "Download CSV", lambda: without_formulas(table).to_csv(index=False).encode(), "runs.csv",
         "text/csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
-    st.caption("Scores of held-out combinations where there are some, else of validation cells; "
-               "all observed cells, effects against control.")  # fmt: skip
+    st.caption("Scores: of held-out combinations where the run has some, else of test cells that "
+               "were kept apart, else of validation cells, as *scored on* says; all observed cells "
+               "of these, effects against control.")  # fmt: skip
     incomplete = _incomplete()
     if incomplete:
         st.caption(
@@ -64,7 +70,7 @@ def _row(entry: library.RunEntry) -> dict[str, Any]:
     return {
         "run": safe_label(entry.name), "dataset": safe_label(entry.dataset),
         "model": run.spec.label, "k (MAD)": run.config["mad"], "seed": run.config["seed"],
-        "scored on": split if scored else None,
+        "scored on": split_name(split, unseen(run.perturbations)) if scored else None,
         "ate_rho": scored.get("ate_rho"), "jaccard_50": scored.get("jaccard_50"),
         "seconds": run.provenance.get("seconds"),
         "finished": run.provenance.get("finished"),
@@ -136,10 +142,11 @@ def _card(entry: library.RunEntry) -> None:
             + "\n".join(f"- {safe_text(with_criteria_named(line))}" for line in found["limits"])
         )
         seconds = training["seconds"]
-        spent = "" if seconds is None else f" in {duration(float(seconds))}"
+        spent = "" if seconds is None else f", fit in {duration(float(seconds))}"
         st.caption(
             f"Seed {training['seed']}, split seed {training['split_seed']}, "
-            f"{training['epochs']:,} epochs{spent}, finished {training['finished']}."
+            f"{epochs_in_words(training['epochs'])}{spent}, finished {training['finished']}.",
+            help=SECONDS_OF,
         )
         with st.expander("Settings, versions and command", icon=":material/tune:"):
             if training["command"]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cradle.errors import InputError
+from cradle.ui.labels import dataset_label
 
 _DECIDING = ("config.json", "genes.csv", "library_sizes.csv", "perturbations.csv", "split.csv.gz",
              "thresholds.json", "weights.safetensors")  # fmt: skip
@@ -41,11 +42,17 @@ def needs_run(choices: Choices) -> Run:
     """The chosen run, or an error that says how to get one."""
     opened = run(choices)
     if opened is None:
+        adata = cells(choices)
+        bare = adata is not None and "perturbation" not in adata.obs
         raise InputError(
             "This page needs a trained model.",
-            f"no run for the dataset {choices.dataset.name}.",
-            "Choose the dataset demo in the sidebar, or train one on the page Train.",
-        )
+            f"no run for the dataset {dataset_label(choices.dataset)}"
+            + (", and none can be trained on it: its cells carry no perturbation labels." if bare
+               else "."),
+            "Choose the dataset demo in the sidebar, or "
+            + ("upload a file that says which perturbation each cell carries." if bare
+               else "train one on the page Train."),
+        )  # fmt: skip
     return opened
 
 

@@ -24,7 +24,7 @@ STEPS = (
          "trained on, beside what adding up single genes reaches and what the noise of the cells "
          "allows. "
          "The sidebar chooses dataset, threshold and model for all pages."),
-    Step("quality", "Each violin is one measure of cell quality; cells in the red zone fail. "
+    Step("quality", "Each violin is one measure of cell quality; cells in the shaded zone fail. "
          "**Try** another QC threshold in the sidebar and watch the counts move."),
     Step("generate", "**Press Surprise me**: cells of a pair that nobody has measured. The badge "
          "says what stands behind the prediction, *Top genes* what would change. The camera above "
@@ -35,8 +35,8 @@ STEPS = (
          "best possible score."),
     Step("embeddings", "Observed and generated cells on one map. **Draw around some cells** with "
          "the lasso: what they are and which genes set them apart appears below."),
-    Step("interactions", "Pairs that do more or less than their two genes added up, and at the "
-         "end of the page the ones to measure next."),
+    Step("interactions", "Pairs that do more or less than their two genes added up, and further "
+         "down, under *What to measure next*, those that nobody has measured."),
     Step("data", "Now your own: the tab *Your own file* checks an .h5ad and makes every page work "
          "on it; the page *Train* then fits a model to it in the background."),
 )  # fmt: skip

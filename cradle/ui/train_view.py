@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +18,9 @@ from cradle.ui.figures import slug
 from cradle.ui.labels import criterion_label, safe_label
 from cradle.ui.quality_view import missing_cells
 from cradle.ui.sidebar import Choices
+
+if TYPE_CHECKING:
+    from cradle.models.registry import ModelSpec
 
 _SEEDS = (0, 2**32 - 1)
 
@@ -70,10 +73,10 @@ def ask(choices: Choices) -> Request | None:
         "Model", list(MODELS), key="train_model", bind="query-params",
         format_func=lambda name: MODELS[name].label,
     )  # fmt: skip
-    default = new_run_path(slug(f"{choices.dataset.name}_{model}")).name
+    default = new_run_path(_stem(choices, model)).name
     name = second.text_input("Name of the run", placeholder=default, key="train_name",
                              max_chars=80)  # fmt: skip
-    first.caption(MODELS[model].summary)
+    first.caption(f"{MODELS[model].summary} {_plainly(MODELS[model])}")
     one, two, three = st.columns(3)
     seed = one.number_input("Seed", *_SEEDS, 0, key="train_seed",
                             help="The same seed, data and settings give the same run.")  # fmt: skip
@@ -116,11 +119,38 @@ def ask(choices: Choices) -> Request | None:
     return asked if pressed else None
 
 
+def _stem(choices: Choices, model: str) -> str:
+    """What a run is called unless the reader says: an upload goes by the name of its file."""
+    entry = choices.dataset
+    name = Path(entry.title).stem[:40] if entry.uploaded else entry.name
+    return slug(f"{name}_{model}").lstrip(".+-_")
+
+
+def _plainly(spec: ModelSpec) -> str:
+    """What a model learns and can be asked for, without its jargon."""
+    if not spec.is_network:
+        return "In plain words: a simple rule, nothing is trained. It predicts effects, no cells."
+    flaws = (
+        "and apart from that what flawed cells look like, so that flaws can be left out"
+        if spec.artifact
+        else "and takes flawed cells as they are"
+    )
+    what = "generates cells" if spec.generates else "predicts effects (it generates no cells)"
+    also = "also" if spec.combinations else "but not"
+    return (
+        f"In plain words: it learns what each perturbation changes in a cell, {flaws}. It {what}, "
+        f"{also} for combinations that nobody has measured."
+    )
+
+
 def _judged_by(choices: Choices) -> str:
     """By what the cells of a new run are judged, and what these data cannot measure."""
     measured = quality.measurable(choices)
     judged = [criterion_label(c) for c in choices.criteria if c in measured]
     left_out = [criterion_label(c) for c in choices.criteria if c not in measured]
+    if choices.run is None and quality.doublets_missing(choices):
+        judged = [f"{name} (if they can be looked for in these cells)"
+                  if name == criterion_label("doublet") else name for name in judged]  # fmt: skip
     words = (
         f"Cells are judged at k = {choices.mad:g} MAD by: {', '.join(judged) or 'none'}. Both are "
         "chosen in the sidebar and belong to the run."

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cradle.data.columns import NO_COLUMN
 from cradle.data.count_matrix import COUNT_LAYERS
-from cradle.data.schema import validate
+from cradle.data.schema import PERTURBATION, validate
 from cradle.errors import InputError
 from cradle.ui import library, store, uploads
 from cradle.ui.errors import guard, problem
-from cradle.ui.labels import safe_label, safe_labels, safe_text
+from cradle.ui.labels import dataset_label, safe_label, safe_labels, safe_text
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -72,6 +74,9 @@ def _mapping(raw: AnnData) -> tuple[InputSpec, Preview]:
         spec = _spec(raw, there)
     with right:
         shown = preview(raw, spec)
+        # the box on the left says so already
+        told = [found for found in shown.problems if found.what != NO_COLUMN]
+        shown = replace(shown, problems=tuple(told))
         _preview(shown)
     return spec, shown
 
@@ -151,7 +156,10 @@ def _preview(shown: Preview) -> None:
     )
     st.markdown("**How the labels would be read**")
     if table.empty:
-        st.caption("No labels: quality control works without, the other pages need them.")
+        st.caption(
+            "No labels. If a column says which perturbation each cell carries, choose it; else go "
+            "on without: quality control works, the other pages need labels."
+        )
         return
     safe = {name: safe_labels(table[name].fillna("–")) for name in ("in_file", "read_as")}
     order = table.assign(**safe).sort_values(
@@ -178,19 +186,23 @@ def _report(name: str) -> None:
     path = library.upload_path(name)
     if not path.is_file():
         raise InputError("The dataset is gone.", f"no file for {name}.", "Upload it again.")
-    adata = store.cells_of(str(path))
+    adata, title = store.cells_of(str(path)), dataset_label(library.datasets()[name])
     record = adata.uns["cradle"]
-    violations = validate(adata)
+    labelled = PERTURBATION in adata.obs
+    violations = validate(adata, require_labels=labelled)
     left_out = record.get("dropped", {}).items()
     dropped = ", ".join(f"{int(n):,} {safe_text(why.replace('_', ' '))}" for why, n in left_out)
     st.success(
-        f"**{name}** is the dataset of every page now; it stands in the sidebar and in the link.",
+        f"**{title}** is the dataset of every page now; it stands in the sidebar and in the link.",
         icon=":material/check_circle:",
     )
     st.markdown(
         f"- {adata.n_obs:,} cells × {adata.n_vars:,} genes\n- cells dropped: {dropped or 'none'}\n"
         f"- library size from: {safe_text(str(record.get('library_size_source', 'the file')))}"
     )
+    if not labelled:
+        st.info("These cells carry no perturbation labels: quality control works on them, the "
+                "other pages need labels.", icon=":material/label_off:")  # fmt: skip
     if violations:
         st.markdown("Quality control works on these cells. The other pages need more:")
     for violation in violations:

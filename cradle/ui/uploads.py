@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cradle.errors import InputError
 from cradle.ui import library
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def opened(file_id: str, _file: UploadedFile) -> tuple[str, AnnData]:
         The file is unsafe, damaged or no AnnData.
     """
     content = _file.getvalue()
-    return digest_of(content), read(content)
+    return digest_of(content), read(content, _file.name)
 
 
 def digest_of(content: bytes) -> str:
@@ -44,8 +45,21 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read(content: bytes) -> AnnData:
-    """The content as AnnData, after the gate has checked it in a process of its own."""
+def read(content: bytes, called: str = "the file") -> AnnData:
+    """The content as AnnData, after the gate has checked it in a process of its own.
+
+    Parameters
+    ----------
+    content
+        Bytes of the file.
+    called
+        What the visitor calls it, for what is said of it.
+
+    Raises
+    ------
+    InputError
+        The file is unsafe, damaged or no AnnData.
+    """
     from cradle.data.gate import open_safely
     from cradle.files import UNFINISHED, make_folder, remove_abandoned
 
@@ -55,7 +69,12 @@ def read(content: bytes) -> AnnData:
     with tempfile.NamedTemporaryFile(dir=folder, prefix=UNFINISHED, suffix=".h5ad") as stream:
         stream.write(content)
         stream.flush()
-        return open_safely(Path(stream.name))
+        path = Path(stream.name)
+        try:
+            return open_safely(path)
+        except InputError as error:
+            parts = (error.what, error.found, error.do)
+            raise InputError(*(part.replace(path.name, called) for part in parts)) from error
 
 
 def keep(raw: AnnData, digest: str, title: str, spec: InputSpec | None = None) -> str:

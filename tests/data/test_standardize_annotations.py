@@ -87,7 +87,7 @@ def test_equal_columns_are_no_ambiguity_and_different_ones_are_refused() -> None
 
 
 def test_a_missing_column_is_refused_with_what_there_is() -> None:
-    with pytest.raises(InputError, match=r"obs\['label'\].*Available: perturbation"):
+    with pytest.raises(InputError, match=r"obs\['label'\].*the columns perturbation"):
         standardize(raw_file(), InputSpec(perturbation="label"), name="x")
     with pytest.raises(InputError, match="No column is known to hold the perturbation"):
         standardize(raw_file(labels=None), name="x")

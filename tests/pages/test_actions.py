@@ -209,6 +209,7 @@ def test_surprise_is_a_pair_that_nobody_has_measured(demo: Path, open_page: Open
     assert label not in set(run.perturbations["perturbation"])
     assert run.support(label) == "never measured"
     assert any(label in text.value for text in app.subheader)
+    assert any("Nobody measured this perturbation" in text.value for text in app.caption)
 
 
 def test_generate_without_cells_says_so(no_cells: Path, open_page: Open) -> None:

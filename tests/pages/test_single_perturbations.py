@@ -52,7 +52,12 @@ def test_every_page_draws_and_none_says_that_the_perturbations_are_unseen(
     words = _words(app)
     assert "never saw" not in words
     assert "test (held out)" not in words
+    assert "new pairs often lie outside" not in words
+    if page == "train":
+        (runs,) = [t.value for t in app.dataframe if "scored on" in t.value]
+        assert set(runs["scored on"]) == {"test (cells kept apart)"}
     if page == "overview":
+        assert "Adding up" not in words
         assert "that it was trained on, in cells kept apart," in words
     if page == "treatment_effects":
         assert app.selectbox(key="split").options[0] == "test (kept apart)"

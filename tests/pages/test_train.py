@@ -9,7 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from cradle.jobs import queue
 from cradle.jobs.job import Job
+from cradle.models.registry import MODELS
 from cradle.run_folders import runs_folder
+from cradle.ui import train_view
+from tests.pages.test_inputs import table as screen
+from tests.pages.test_inputs import uploaded
 
 Open = Callable[..., AppTest]
 
@@ -95,6 +99,49 @@ def test_own_runs_can_be_compared_and_deleted_and_shipped_ones_stay(
     app = open_page("train")
     assert not [b for b in app.button if b.label == "Delete it for good"]
     assert (demo / "runs" / "demo" / "DONE").is_file()
+
+
+def test_a_finished_job_keeps_its_curve_and_says_where_to_look(
+    demo: Path, open_page: Open, submitted: list[Job]
+) -> None:
+    _press(open_page("train"), "Start training")
+    (job,) = submitted
+    shutil.copytree(demo / "runs" / "demo", job.subject)
+    app = open_page("train")
+    assert job.state == "finished"
+    (trained,) = [box for box in app.expander if box.label == "How training went"]
+    assert len(trained.get("plotly_chart")) == 1
+    said = "\n".join(text.value for text in [*app.caption, *app.markdown])
+    assert "2 epochs in " in said
+    assert "training alone." in said
+    assert "ELBO (evidence lower bound)" in said
+    assert f"choose **{Path(job.subject).name}** under" in said
+    assert "Treatment effects** – predicted beside observed" in said
+    table = next(t.value for t in app.dataframe if "whose" in t.value)
+    assert set(table["scored on"]) == {"test (held out)"}
+
+
+def test_doublets_that_were_not_looked_for_are_not_promised(
+    no_run: Path, open_page: Open, tmp_path: Path
+) -> None:
+    app = open_page("train", dataset=uploaded(screen(), tmp_path))
+    (judged,) = [text.value for text in app.caption if text.value.startswith("Cells are judged")]
+    assert "Doublets (if they can be looked for in these cells)" in judged
+    assert "Not measurable in these data: Mitochondrial share" in judged
+    assert app.text_input(key="train_name").placeholder == "own_cradle_vae_1"
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("cradle_vae", "so that flaws can be left out. It generates cells, also for combinations"),
+        ("svae_plus", "takes flawed cells as they are. It generates cells, but not for"),
+        ("perturbed_vae", "(it generates no cells), also for combinations"),
+        ("additive", "a simple rule, nothing is trained"),
+    ],
+)
+def test_each_model_is_told_in_plain_words(model: str, says: str) -> None:
+    assert says in train_view._plainly(MODELS[model])
 
 
 def test_stop_and_continue_reach_the_queue(

@@ -10,4 +10,5 @@ def test_a_pass_rate_names_its_criteria_and_the_observed_cells() -> None:
     assert "by 2 of 6 criteria" in words
     assert "(Genes detected, Mitochondrial share): 97.2 %" in words
     assert "81.2 % of the 4,600 observed perturbed cells" in words
+    assert "this page" not in words, "it stands on several"
     assert "observed" not in rate_words(rate | {"observed": None}, 3.0)

@@ -66,3 +66,8 @@ def test_intervals_are_called_widened_where_they_are(tmp_path) -> None:
     (older / "intervals.json").unlink()
     assert "widened" in interval_words(str(DEMO))
     assert "widened" not in interval_words(str(older))
+
+
+def test_new_pairs_are_spoken_of_where_there_are_pairs() -> None:
+    said = {label: "new pairs" in interval_words(str(DEMO), label) for label in ("A", "A+B", None)}
+    assert said == {"A": False, "A+B": True, None: True}

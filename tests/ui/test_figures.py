@@ -35,6 +35,10 @@ def test_equal_arguments_are_drawn_once_and_others_anew(session):
     )
 
 
+def test_one_row_is_no_rows():
+    assert [figures.rows_words(n) for n in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+
+
 def test_functions_with_equal_arguments_do_not_meet(session):
     def one(title):
         return finish(go.Figure(), title=f"one {title}")

@@ -61,6 +61,18 @@ def test_a_run_is_told_beside_the_additive_rule_in_plain_words(rule: float, word
     assert words in glance.in_words(scores, "test", True)
 
 
+def test_nothing_is_added_up_where_no_combination_is_scored() -> None:
+    scores = {"test": {"n_perturbations": 3, "ate_rho": 0.4},
+              "floor": {"additive": {"test": {"ate_rho": 0.53}}}}  # fmt: skip
+    words = glance.in_words(scores, "test", False, pairs=False)
+    assert "Adding up" not in words
+    assert "the same gene has in the training cells, without a model, does better: 0.53" in words
+    table = pd.DataFrame({"perturbation": ["control", "A", "A+B"], "n_test": [9, 3, 0]})
+    assert not glance._with_pairs(table, "test")
+    assert glance._with_pairs(table.assign(n_test=[9, 0, 3]), "test")
+    assert glance._with_pairs(table, "all")
+
+
 def test_negative_correlations_are_compared_as_numbers() -> None:
     scores = {"test": {"n_perturbations": 3, "ate_rho": -0.10},
               "floor": {"additive": {"test": {"ate_rho": -0.20}}}}  # fmt: skip
