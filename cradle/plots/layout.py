@@ -50,6 +50,7 @@ def finish(
     height: int = 380,
     legend: bool = False,
     title_width: int = TITLE_WIDTH,
+    title_lines: int = 1,
 ) -> go.Figure:
     """Give a figure its title, axis titles and margins, and return it.
 
@@ -67,9 +68,12 @@ def finish(
         Whether the legend stands above the plot.
     title_width
         Characters of a line of the title; fewer where the mode bar has more buttons.
+    title_lines
+        Lines for which there is room at least: figures of a row start at the same height.
     """
     lines = textwrap.wrap(title, title_width) or [""]
-    extra = 20 * (len(lines) - 1) + (_LEGEND_ROW * (_legend_rows(fig) - 1) if legend else 0)
+    extra = 20 * (max(len(lines), title_lines) - 1)
+    extra += _LEGEND_ROW * (_legend_rows(fig) - 1) if legend else 0
     fig.update_layout(
         title={
             "text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left",

@@ -58,6 +58,38 @@ def test_violin_marks_the_selected_cells_in_their_own_violin(curves: pd.DataFram
     assert np.abs(np.array(crosses[0].x) - 1).max() < 0.2  # the second violin
 
 
+@pytest.mark.parametrize("drawn", [True, False])
+def test_violin_says_how_many_cells_lie_above_its_axis(drawn: bool) -> None:
+    most = np.linspace(1, 5, 48)
+    frame = pd.DataFrame(
+        {"source": ["observed"] * 50 + ["artifact off"] * 48, "v": [*most, 40.0, 80.0, *most]}
+    )
+    tall = densities(frame, "v", "source", threshold=3.0, fails="high")
+    marked = pd.DataFrame({"source": "observed", "value": [2.0, 80.0]})
+    fig = violins(tall, title="MT", unit="%", threshold=3.0 if drawn else None, fails="high",
+                  marked=marked)  # fmt: skip
+    assert fig.layout.yaxis.range[1] < 9
+    said = {note.x: note.text for note in fig.layout.annotations if note.text.startswith("↑")}
+    assert said == {0: "↑ 2 cells<br>up to 80"}
+    crosses = next(trace for trace in fig.data if trace.name == "selected")
+    assert max(crosses.y) < 9
+    assert list(crosses.customdata) == [2.0, 80.0]
+
+
+def test_words_at_the_threshold_stand_beside_the_violins(curves: pd.DataFrame) -> None:
+    fig = violins(curves, title="UMI counts", unit="counts", threshold=4.0, fails="low")
+    words = {note.text: note for note in fig.layout.annotations}
+    assert set(words) == {"fail ↓", "pass ↑"}
+    assert {(note.x, note.xanchor) for note in words.values()} == {(1, "left")}
+    assert fig.layout.margin.r >= 40
+
+
+def test_violins_of_a_row_start_at_the_same_height(curves: pd.DataFrame) -> None:
+    titles = ("Doublets", "Mitochondrial share: 12.5 % of control cells fail")
+    short, long = (violins(curves, title=t, unit="%", title_lines=2).layout for t in titles)
+    assert (short.margin.t, short.height) == (long.margin.t, long.height)
+
+
 def test_violin_with_a_single_value_is_drawn(curves: pd.DataFrame) -> None:
     flat = densities(pd.DataFrame({"source": ["observed"] * 3, "v": [0.0] * 3}), "v", "source")
     fig = violins(flat, title="Doublets", unit="call", threshold=0.0, fails="high")
