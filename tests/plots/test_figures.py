@@ -9,7 +9,7 @@ from cradle.plots.bars import overlap_bars, rate_dots, stacked_bars
 from cradle.plots.density import densities
 from cradle.plots.effects import top_genes
 from cradle.plots.layout import finish
-from cradle.plots.palette import FAIL_ZONE, PASS_ZONE, STYLES, THRESHOLD, fade, style_of
+from cradle.plots.palette import CATEGORIES, FAIL_ZONE, PASS_ZONE, STYLES, THRESHOLD, fade, style_of
 from cradle.plots.scatter import SPOTS, cell_map, effect_scatter, spots, thin
 from cradle.plots.violins import violins
 
@@ -104,6 +104,23 @@ def test_stacked_bars_keep_the_given_order() -> None:
     assert list(fig.layout.yaxis.categoryarray) == ["A", "B"]
     assert [trace.name for trace in fig.data] == ["train", "val"]
     assert len({trace.marker.pattern.shape for trace in fig.data}) == 2
+
+
+@pytest.mark.parametrize("first", ["train", "test"])
+def test_a_split_looks_the_same_in_whatever_order_the_cells_come(first: str) -> None:
+    rest = [split for split in ("train", "val", "test", "unused") if split != first]
+    table = pd.DataFrame({"kind": "single", "split": [first, *rest], "n_cells": 1})
+    bars = stacked_bars(table, category="kind", part="split", title="Cells").data
+    assert [bar.name for bar in bars] == ["train", "val", "test", "unused"]
+    assert [bar.marker.color for bar in bars] == list(CATEGORIES[:4])
+    few = stacked_bars(table[table["split"] == "test"], category="kind", part="split", title="C")
+    assert few.data[0].marker.color == bars[2].marker.color
+    points = pd.DataFrame({"x": 0.0, "y": 0.0, "row": range(4), "label": "a",
+                           "color": table["split"]})  # fmt: skip
+    legend = cell_map(points, title="t", axes=("1", "2"), color="color", numeric=False).data[1:]
+    assert [(item.name, item.marker.color) for item in legend] == [
+        (bar.name, bar.marker.color) for bar in bars
+    ]
 
 
 @pytest.mark.parametrize(("names", "rows"), [
