@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cradle.plots.layout import LASSO_TITLE, NARROW_TITLE, add_diagonal, finish
+from cradle.plots.layout import NARROW_TITLE, add_diagonal, finish
 from cradle.plots.palette import (
     CATEGORIES,
     NEUTRAL,
@@ -170,7 +170,7 @@ def cell_map(
     for name, item in legend.items():
         fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=item | {"size": 9})
     finish(fig, title=title, x=axes[0], y=axes[1], height=560, legend=bool(legend),
-           title_width=LASSO_TITLE)  # fmt: skip
+           title_below=True)  # fmt: skip
     fig.update_layout(dragmode="lasso")
     fig.update_xaxes(showticklabels=False)
     fig.update_yaxes(showticklabels=False, showgrid=False)
