@@ -7,13 +7,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cradle.plots.layout import finish
-from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, PATTERNS, THRESHOLD
+from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, PATTERNS, THRESHOLD, numbered
 
 
 def stacked_bars(
     table: pd.DataFrame, *, category: str, part: str, title: str, x: str = "cells"
 ) -> go.Figure:
-    """Horizontal bars of cell counts, stacked by ``part``.
+    """Horizontal bars of cell counts, stacked by ``part``; splits in their own order.
 
     Parameters
     ----------
@@ -26,9 +26,12 @@ def stacked_bars(
         Figure and axis titles.
     """
     fig = go.Figure()
-    for i, (name, rows) in enumerate(table.groupby(part, sort=False, observed=True)):
+    table = table.dropna(subset=[part])
+    parts = table[part].astype(str)
+    for name, i in numbered(parts).items():
+        rows = table[parts == name]
         fig.add_bar(
-            y=rows[category].astype(str), x=rows["n_cells"], name=str(name), orientation="h",
+            y=rows[category].astype(str), x=rows["n_cells"], name=name, orientation="h",
             marker={"color": CATEGORIES[i % 8], "pattern": {"shape": PATTERNS[i % 8]}},
             hovertemplate=f"%{{y}}<br>{name}: %{{x:,}} cells<extra></extra>",
         )  # fmt: skip

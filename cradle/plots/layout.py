@@ -11,9 +11,9 @@ from cradle.plots.palette import GRID, NEUTRAL
 TITLE_WIDTH = 36
 #: The same beside the longer mode bar of figures in which points can be selected.
 NARROW_TITLE = 27
-#: The same where lasso and box stand in the mode bar too.
-LASSO_TITLE = 22
-
+#: The same below the mode bar, where that leaves too little beside it.
+WHOLE_TITLE = 44
+_MODE_BAR = 26  # pixels
 
 _LEGEND_ROW = 19  # pixels
 _PHONE = 50  # characters of a legend that fit beside each other on a phone, with its symbols
@@ -50,6 +50,8 @@ def finish(
     height: int = 380,
     legend: bool = False,
     title_width: int = TITLE_WIDTH,
+    title_lines: int = 1,
+    title_below: bool = False,
 ) -> go.Figure:
     """Give a figure its title, axis titles and margins, and return it.
 
@@ -67,13 +69,20 @@ def finish(
         Whether the legend stands above the plot.
     title_width
         Characters of a line of the title; fewer where the mode bar has more buttons.
+    title_lines
+        Lines for which there is room at least: figures of a row start at the same height.
+    title_below
+        Whether the title stands below the mode bar, in lines of up to ``WHOLE_TITLE`` characters.
     """
+    title_width = WHOLE_TITLE if title_below else title_width
+    top = _MODE_BAR if title_below else 0
     lines = textwrap.wrap(title, title_width) or [""]
-    extra = 20 * (len(lines) - 1) + (_LEGEND_ROW * (_legend_rows(fig) - 1) if legend else 0)
+    extra = top + 20 * (max(len(lines), title_lines) - 1)
+    extra += _LEGEND_ROW * (_legend_rows(fig) - 1) if legend else 0
     fig.update_layout(
         title={
             "text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left",
-            "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10, "l": 4},
+            "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10 + top, "l": 4},
         },
         height=height + extra,
         margin={"l": 8, "r": 8, "t": (74 if legend else 42) + extra, "b": 8},

@@ -4,7 +4,10 @@ Okabe and Ito's colour-blind-safe palette. No meaning rests on colour alone: eac
 also has its own symbol and dash, and stands beside its name.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from cradle.data.schema import SPLITS
 
 
 class Style(NamedTuple):
@@ -48,6 +51,20 @@ def style_of(source: str) -> Style:
         A key of ``STYLES``, as it appears in the ``source`` column of tidy tables.
     """
     return STYLES.get(source, Style(source, NEUTRAL, "circle-open", "longdash"))
+
+
+def numbered(names: Iterable[str]) -> dict[str, int]:
+    """Place of each name among the categories, in order: a split has the same in every figure.
+
+    Parameters
+    ----------
+    names
+        In the order in which they appear; where splits are among them, these come first.
+    """
+    given = dict.fromkeys(names)
+    splits = SPLITS if given.keys() & set(SPLITS) else ()
+    order = dict.fromkeys([*splits, *given])
+    return {name: i for i, name in enumerate(order) if name in given}
 
 
 def fade(color: str, alpha: float) -> str:

@@ -6,8 +6,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cradle.plots.layout import LASSO_TITLE, NARROW_TITLE, add_diagonal, finish
-from cradle.plots.palette import CATEGORIES, NEUTRAL, OBSERVED, STYLES, SYMBOLS, THRESHOLD, VERDICTS
+from cradle.plots.layout import NARROW_TITLE, add_diagonal, finish
+from cradle.plots.palette import (
+    CATEGORIES,
+    NEUTRAL,
+    OBSERVED,
+    STYLES,
+    SYMBOLS,
+    THRESHOLD,
+    VERDICTS,
+    numbered,
+)
 
 WEBGL_ABOVE = 5_000
 MAX_POINTS = 30_000
@@ -161,7 +170,7 @@ def cell_map(
     for name, item in legend.items():
         fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=item | {"size": 9})
     finish(fig, title=title, x=axes[0], y=axes[1], height=560, legend=bool(legend),
-           title_width=LASSO_TITLE)  # fmt: skip
+           title_below=True)  # fmt: skip
     fig.update_layout(dragmode="lasso")
     fig.update_xaxes(showticklabels=False)
     fig.update_yaxes(showticklabels=False, showgrid=False)
@@ -174,10 +183,9 @@ def _scale(values: pd.Series, unit: str) -> tuple[dict[str, object], dict[str, d
 
 
 def _classes(values: pd.Series) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
-    names = list(dict.fromkeys(values.astype(str)))
     look: dict[str, dict[str, object]] = {
         name: {"color": CATEGORIES[i % 8], "symbol": SYMBOLS[(i + i // 8) % 8]}
-        for i, name in enumerate(names)
+        for name, i in numbered(values.astype(str)).items()
     }
     known = STYLES | VERDICTS
     for name in known.keys() & look.keys():

@@ -52,7 +52,8 @@ def dress(fig: go.Figure, ink: Ink) -> go.Figure:
         hovermode="closest",
     )  # fmt: skip
     fig.update_xaxes(title_standoff=_STANDOFF["x"], title_font_size=14)
-    fig.update_yaxes(title_standoff=_STANDOFF["y"], title_font_size=14)
+    fig.update_yaxes(title_standoff=_STANDOFF["y"])
+    fig.for_each_yaxis(lambda axis: axis.title.font.update(size=axis.title.font.size or 14))
     for trace in fig.data:
         for path, values in _arrays(trace.to_plotly_json()):
             trace[path] = None  # what equals the value that is there is not set

@@ -191,9 +191,9 @@ def _distances(choices: Choices, together: pd.DataFrame, fitted: QCThresholds, l
 
 
 def _violin(together: pd.DataFrame, criterion: str, fitted: QCThresholds) -> pd.DataFrame:
-    curves = generation.curves(together, criterion)
     by_construction = criterion not in fitted.generable
     threshold = fitted.generated[criterion]
+    curves = generation.curves(together, criterion, threshold)
     name, unit = NAMES[criterion]
     title = f"{name}, as drawn" if by_construction else name
     fig = plotted(violins, curves, title=title, unit=unit, fails=threshold.side,

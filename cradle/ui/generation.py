@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from cradle.bundle import asked, origin
-from cradle.data.qc import QCThresholds, judge_generated
+from cradle.data.qc import QCThresholds, Threshold, judge_generated
 from cradle.evaluation.effects import Effects
 from cradle.evaluation.moments import observed_effects
 from cradle.plots.density import densities
@@ -95,9 +95,10 @@ def with_observed(judged: pd.DataFrame, observed: pd.DataFrame | None) -> pd.Dat
     return pd.concat([observed.assign(source="observed"), judged], ignore_index=True)
 
 
-def curves(judged: pd.DataFrame, criterion: str) -> pd.DataFrame:
-    """Kernel density of one criterion per source, for ``violins``."""
-    return densities(judged.rename(columns={criterion: "value"}), "value", "source")
+def curves(judged: pd.DataFrame, criterion: str, at: Threshold) -> pd.DataFrame:
+    """Kernel density of one criterion per source, around a threshold, for ``violins``."""
+    return densities(judged.rename(columns={criterion: "value"}), "value", "source",
+                     threshold=at.threshold, fails=at.side)  # fmt: skip
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -14,6 +14,7 @@ from cradle.data.qc import (
     CRITERIA,
     CellMetrics,
     QCThresholds,
+    Threshold,
     apply_thresholds,
     cell_metrics,
     fit_thresholds,
@@ -88,9 +89,10 @@ def ask_for_doublets(choices: Choices) -> None:
     st.session_state[f"doublets:{choices.dataset.source}"] = True
 
 
-def curves(choices: Choices, criterion: str) -> pd.DataFrame:
-    """Kernel density of one criterion over the observed cells, for ``violins``."""
-    return _curves(str(choices.dataset.source), _doublets_like(choices), criterion)
+def curves(choices: Choices, criterion: str, at: Threshold) -> pd.DataFrame:
+    """Kernel density of one criterion over the observed cells, around a threshold."""
+    source, doublets = str(choices.dataset.source), _doublets_like(choices)
+    return _curves(source, doublets, criterion, at.threshold, at.side)
 
 
 def marked(
@@ -266,7 +268,10 @@ def _generable(source: str, run_path: str) -> CellMetrics:
 
 
 @st.cache_resource(max_entries=60, show_spinner=False)
-def _curves(source: str, doublets: _Doublets, criterion: str) -> pd.DataFrame:
+def _curves(
+    source: str, doublets: _Doublets, criterion: str, threshold: float | None, fails: str
+) -> pd.DataFrame:
     table = _metrics(source, doublets).values
     values = table[_shown_column(criterion, table)]
-    return densities(pd.DataFrame({"source": "observed", "value": values}), "value", "source")
+    return densities(pd.DataFrame({"source": "observed", "value": values}), "value", "source",
+                     threshold=threshold, fails=fails)  # fmt: skip

@@ -10,7 +10,6 @@ import streamlit as st
 
 from cradle.data.qc import CRITERIA, QCThresholds, Threshold
 from cradle.data.schema import CONTROL
-from cradle.plots.density import densities
 from cradle.plots.violins import violins
 from cradle.ui import distances, generation, quality, selection, store
 from cradle.ui.figures import contents, figure, plotted, table_twin
@@ -100,13 +99,14 @@ def _violin(
         shown = _compared(choices, criterion, found, fitted, beside, drawn=drawn)
     else:
         shown = _Shown(
-            quality.curves(choices, criterion), found[f"fails_{criterion}"], fitted[criterion],
+            quality.curves(choices, criterion, fitted[criterion]),
+            found[f"fails_{criterion}"], fitted[criterion],
             "" if beside is None else " of all cells", NAMES[criterion][1], alike=False,
         )  # fmt: skip
     counts = criterion in fitted.criteria
     line = shown.threshold.threshold if counts else None
     fig = plotted(violins, shown.curves, title=_title(criterion, shown, counts=counts),
-                  unit=shown.unit, threshold=line, fails=shown.threshold.side,
+                  unit=shown.unit, threshold=line, fails=shown.threshold.side, title_lines=2,
                   marked=quality.marked(choices, criterion, linked, alike=shown.alike))  # fmt: skip
     figure(
         fig, f"qc_{criterion}",
@@ -132,10 +132,10 @@ def _compared(
     unit, flag = NAMES[criterion][1], f"fails_{criterion}"
     if not drawn:
         unit += f"<br>among the {len(run.genes):,} modelled genes"
+    at = fitted[criterion] if drawn else fitted.generated[criterion]
     return _Shown(
-        densities(beside.rename(columns={criterion: "value"}), "value", "source"),
-        found.loc[control.index, flag] if drawn else control[flag],
-        fitted[criterion] if drawn else fitted.generated[criterion],
+        generation.curves(beside, criterion, at),
+        found.loc[control.index, flag] if drawn else control[flag], at,
         " of control cells", unit, alike=True,
     )  # fmt: skip
 

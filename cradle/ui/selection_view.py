@@ -122,7 +122,8 @@ def _quality(choices: Choices, drawn: CellMap, selected: list[int]) -> None:
             name, unit = CRITERIA[criterion]
             with column:
                 figure(
-                    violins(densities(values, "value", "source"), title=name, unit=unit,
+                    violins(densities(values, "value", "source", threshold=line.threshold,
+                                      fails=line.side), title=name, unit=unit,
                             threshold=line.threshold if judged else None, fails=line.side,
                             marked=selection.marks(values[inside])),
                     f"selection_{criterion}",

@@ -40,3 +40,21 @@ def test_densities_per_group_keep_order_size_and_median() -> None:
     assert list(sizes.index) == ["b", "a"]
     assert sizes["n"].to_dict() == {"b": 3, "a": 1}
     assert sizes["median"].to_dict() == {"b": 2.0, "a": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("fails", "threshold", "end", "above"),
+    [("high", 2.0, 6.0, 10),  # three times the threshold
+     ("high", 0.1, 5.0, 20),  # 80 % of the group that lies higher
+     ("low", 2.0, 99.0, 0), ("high", None, 99.0, 0)],
+)  # fmt: skip
+def test_curves_end_where_the_threshold_can_still_be_seen(
+    fails: str, threshold: float | None, end: float, above: int
+) -> None:
+    values = [1.0] * 70 + [5.0] * 10 + [5.5, 6.0] * 5 + [99.0] * 10
+    frame = pd.DataFrame({"source": ["a"] * 100 + ["b"] * 2, "v": [*values, 0.5, 1.5]})
+    curves = densities(frame, "v", "source", threshold=threshold, fails=fails)
+    found = curves.groupby("source")[["value", "n", "above", "largest"]].max()
+    assert found.loc["a"].tolist() == pytest.approx([end, 100, above, 99.0], rel=0.03)
+    assert found.loc["b", ["n", "above", "largest"]].tolist() == [2, 0, 1.5]
+    assert found["value"].max() <= end + 0.1

@@ -9,7 +9,7 @@ from cradle.plots.bars import overlap_bars, rate_dots, stacked_bars
 from cradle.plots.density import densities
 from cradle.plots.effects import top_genes
 from cradle.plots.layout import finish
-from cradle.plots.palette import FAIL_ZONE, PASS_ZONE, STYLES, THRESHOLD, fade, style_of
+from cradle.plots.palette import CATEGORIES, FAIL_ZONE, PASS_ZONE, STYLES, THRESHOLD, fade, style_of
 from cradle.plots.scatter import SPOTS, cell_map, effect_scatter, spots, thin
 from cradle.plots.violins import violins
 
@@ -58,6 +58,38 @@ def test_violin_marks_the_selected_cells_in_their_own_violin(curves: pd.DataFram
     assert np.abs(np.array(crosses[0].x) - 1).max() < 0.2  # the second violin
 
 
+@pytest.mark.parametrize("drawn", [True, False])
+def test_violin_says_how_many_cells_lie_above_its_axis(drawn: bool) -> None:
+    most = np.linspace(1, 5, 48)
+    frame = pd.DataFrame(
+        {"source": ["observed"] * 50 + ["artifact off"] * 48, "v": [*most, 40.0, 80.0, *most]}
+    )
+    tall = densities(frame, "v", "source", threshold=3.0, fails="high")
+    marked = pd.DataFrame({"source": "observed", "value": [2.0, 80.0]})
+    fig = violins(tall, title="MT", unit="%", threshold=3.0 if drawn else None, fails="high",
+                  marked=marked)  # fmt: skip
+    assert fig.layout.yaxis.range[1] < 9
+    said = {note.x: note.text for note in fig.layout.annotations if note.text.startswith("↑")}
+    assert said == {0: "↑ 2 cells<br>up to 80"}
+    crosses = next(trace for trace in fig.data if trace.name == "selected")
+    assert max(crosses.y) < 9
+    assert list(crosses.customdata) == [2.0, 80.0]
+
+
+def test_words_at_the_threshold_stand_beside_the_violins(curves: pd.DataFrame) -> None:
+    fig = violins(curves, title="UMI counts", unit="counts", threshold=4.0, fails="low")
+    words = {note.text: note for note in fig.layout.annotations}
+    assert set(words) == {"fail ↓", "pass ↑"}
+    assert {(note.x, note.xanchor) for note in words.values()} == {(1, "left")}
+    assert fig.layout.margin.r >= 40
+
+
+def test_violins_of_a_row_start_at_the_same_height(curves: pd.DataFrame) -> None:
+    titles = ("Doublets", "Mitochondrial share: 12.5 % of control cells fail")
+    short, long = (violins(curves, title=t, unit="%", title_lines=2).layout for t in titles)
+    assert (short.margin.t, short.height) == (long.margin.t, long.height)
+
+
 def test_violin_with_a_single_value_is_drawn(curves: pd.DataFrame) -> None:
     flat = densities(pd.DataFrame({"source": ["observed"] * 3, "v": [0.0] * 3}), "v", "source")
     fig = violins(flat, title="Doublets", unit="call", threshold=0.0, fails="high")
@@ -72,6 +104,23 @@ def test_stacked_bars_keep_the_given_order() -> None:
     assert list(fig.layout.yaxis.categoryarray) == ["A", "B"]
     assert [trace.name for trace in fig.data] == ["train", "val"]
     assert len({trace.marker.pattern.shape for trace in fig.data}) == 2
+
+
+@pytest.mark.parametrize("first", ["train", "test"])
+def test_a_split_looks_the_same_in_whatever_order_the_cells_come(first: str) -> None:
+    rest = [split for split in ("train", "val", "test", "unused") if split != first]
+    table = pd.DataFrame({"kind": "single", "split": [first, *rest], "n_cells": 1})
+    bars = stacked_bars(table, category="kind", part="split", title="Cells").data
+    assert [bar.name for bar in bars] == ["train", "val", "test", "unused"]
+    assert [bar.marker.color for bar in bars] == list(CATEGORIES[:4])
+    few = stacked_bars(table[table["split"] == "test"], category="kind", part="split", title="C")
+    assert few.data[0].marker.color == bars[2].marker.color
+    points = pd.DataFrame({"x": 0.0, "y": 0.0, "row": range(4), "label": "a",
+                           "color": table["split"]})  # fmt: skip
+    legend = cell_map(points, title="t", axes=("1", "2"), color="color", numeric=False).data[1:]
+    assert [(item.name, item.marker.color) for item in legend] == [
+        (bar.name, bar.marker.color) for bar in bars
+    ]
 
 
 @pytest.mark.parametrize(("names", "rows"), [
@@ -222,8 +271,9 @@ def test_top_genes_show_intervals_only_where_there_are_some() -> None:
     assert without.data[0].error_x.array is None
 
 
-def test_title_of_a_map_leaves_room_for_the_longest_mode_bar_on_a_phone() -> None:
+def test_title_of_a_map_stands_below_the_longest_mode_bar_as_wide_as_a_phone() -> None:
     points = pd.DataFrame({"x": [0.0], "y": [0.0], "row": [0], "label": ["a"], "color": ["a"]})
     fig = cell_map(points, title="UMAP of 2,446 cells by observed or generated",
                    axes=("1", "2"), color="color", numeric=False)  # fmt: skip
-    assert max(map(len, fig.layout.title.text.split("<br>"))) <= 22
+    assert fig.layout.title.text == "UMAP of 2,446 cells by observed or generated"
+    assert fig.layout.title.pad.t >= 34
