@@ -14,7 +14,9 @@ SIGNS = {
     "more than the sum": "+", "less than the sum": "−", "something else": "≠",
     "near the sum": "·", "unclear": "?",
 }  # fmt: skip
+_UNCLEAR = "unclear"  # where a colour is shown, no sign says so: most predictions are
 _SCALE = "PuOr"
+_MANY = 20  # genes from which a cell is narrower than a letter on a phone
 _DONE = {"observed": "measured", "predicted": "predicted"}
 _REACH = 1.0  # multiples of the sum on either side of 1 that the colours span
 
@@ -30,6 +32,8 @@ def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
         ``SIGNS``; absent where there is nothing to show) and ``*_kind``.
     title
         Figure title.
+
+    A pair that is unclear has a sign only where it has no colour.
     """
     genes = sorted({*table["first"], *table["second"]})
     place = {gene: i for i, gene in enumerate(genes)}
@@ -44,13 +48,16 @@ def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
             hover[at] = f"{first} + {second}<br>not {_DONE[side]}"
             if not isinstance(stands, str):
                 continue
-            values[at], signs[at] = scale, SIGNS[stands]
+            values[at] = scale
+            if stands != _UNCLEAR or not np.isfinite(scale):
+                signs[at] = SIGNS[stands]
             amount = f"{scale:.2f} × the sum" if np.isfinite(scale) else "too few genes respond"
             hover[at] = f"{first} + {second}<br>{side}: {amount}, {stands}<br>class: {kind}"
+    many = len(genes) > _MANY
     look: dict[str, Any] = {
         "x": genes, "y": genes, "text": signs, "customdata": hover, "texttemplate": "%{text}",
         "xgap": 1, "ygap": 1, "hovertemplate": "%{customdata}<extra></extra>",
-        "hoverongaps": False, "textfont": {"size": 14, "weight": "bold"},
+        "hoverongaps": False, "textfont": {"size": 10 if many else 14, "weight": "bold"},
     }  # fmt: skip
     # white means the sum, so what is not known needs a colour of its own
     unknown = np.where(np.isnan(values) & (hover != ""), 0.0, np.nan)
@@ -61,7 +68,8 @@ def pair_map(table: pd.DataFrame, *, title: str) -> go.Figure:
                               "ticktext": ["0×", "1×", "2×"], "xpad": 4}, **look)]
     )  # fmt: skip
     finish(fig, title=title, height=180 + 19 * max(len(genes), 12))
-    fig.update_xaxes(tickangle=-90, dtick=1, tickfont={"size": 9})
+    # the columns come as the rows do, so every second name will do where all would touch
+    fig.update_xaxes(tickangle=-90, dtick=2 if many else 1, tickfont={"size": 9})
     fig.update_yaxes(showgrid=False, autorange="reversed", dtick=1, tickfont={"size": 10})
     return fig
 

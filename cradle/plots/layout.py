@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from cradle.plots.palette import GRID, NEUTRAL
 
 #: Characters of a title that fit beside the mode bar on a phone.
-TITLE_WIDTH = 36
+TITLE_WIDTH = 38
 #: The same beside the longer mode bar of figures in which points can be selected.
 NARROW_TITLE = 27
 #: The same below the mode bar, where that leaves too little beside it.

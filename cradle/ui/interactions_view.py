@@ -213,7 +213,7 @@ def overview(table: pd.DataFrame, run: Run) -> None:
     st.caption(
         f"Colour: effect of the pair as a multiple of the sum of its single effects (purple "
         f"more, orange less, white the sum). Grey: not measured, or no prediction. Signs: "
-        f"{signs}.{capped}"
+        f"{signs} (in a coloured cell, no sign).{capped}"
     )
 
 

@@ -64,6 +64,23 @@ def test_the_sign_of_a_pair_says_what_its_colour_says_whatever_its_class() -> No
     assert "class: additive" in heat.customdata[0][1]
 
 
+def test_an_unclear_pair_has_a_sign_only_where_it_has_no_colour() -> None:
+    pairs = _pairs().assign(predicted_standing="unclear", predicted_scale=[0.9, np.nan])
+    unknown, heat = pair_map(pairs, title="Pairs").data
+    assert heat.text[1][0] == ""
+    assert np.isnan(heat.z[2][0])
+    assert unknown.text[2][0] == "?"
+
+
+def test_signs_and_names_of_many_genes_have_room_on_a_phone() -> None:
+    names = [f"G{i:02d}" for i in range(31)]
+    pairs = pd.concat([_pairs().head(1).assign(first="G00", second=name) for name in names[1:]])
+    many, few = pair_map(pairs, title="t"), pair_map(_pairs(), title="t")
+    assert many.data[1].textfont.size < few.data[1].textfont.size
+    assert (many.layout.xaxis.dtick, few.layout.xaxis.dtick) == (2, 1)
+    assert many.layout.yaxis.dtick == 1  # every gene is named once
+
+
 def test_predicted_interactions_keep_intervals_and_the_diagonal() -> None:
     rows = _pairs().iloc[:1]
     fig = predicted_interactions(rows, title="Measured pairs")
