@@ -88,6 +88,8 @@ def draw(table: pd.DataFrame, key: str, what: str, title: str = "") -> None:
     st.dataframe(
         table.assign(criterion=table["criterion"].map(criterion_label)),
         hide_index=True, placeholder="–", key=f"distances_{key}",
+        # on a phone four columns fit, and in MADs all criteria have one unit
+        column_order=("criterion", "source", "in_mads", "distance", "unit", "n", "observed_n"),
         column_config={
             "source": "generated",
             "distance": st.column_config.NumberColumn(format="%.3g"),

@@ -238,7 +238,7 @@ def per_perturbation(view: View) -> None:
         column_config={
             "n_cells": st.column_config.NumberColumn("observed cells"),
             "ate_rho": st.column_config.ProgressColumn("ATE-ρ", format="%.2f", min_value=0.0,
-                                                       max_value=1.0),
+                                                       max_value=1.0, width=110),
             **{name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
                                                    help=METRICS[name].explanation)
                for name in EFFECT_METRICS if name != "ate_rho"},
