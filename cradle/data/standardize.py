@@ -245,7 +245,10 @@ def _assemble(
     generated: bool,
 ) -> AnnData:
     """The dataset without its labels, of cells that are all kept."""
-    cells, n_renamed = unique_names(obs.index)
+    # a run tells its cells by their names, so that one without gets one
+    named = [name if str(name).strip() else "cell" for name in obs.index]
+    cells, _ = unique_names(named)
+    n_renamed = sum(str(before) != after for before, after in zip(obs.index, cells, strict=True))
     sizes, size_source = library_sizes(obs, counts, totals, generated=generated)
     # what stands beside generated cells was counted on the very same genes
     full, full_sources = ({}, {}) if generated else full_values(obs, counts, sizes)

@@ -120,8 +120,9 @@ def distance_words(found: BesideRule, error: float | None) -> str:
         return words + "."
     ratio = abs(model - rule) / error
     return words + (
-        f". With other cells, as many, the distance would be another by ±\u00a0{error:.2g} (standard "
-        f"error): it is {ratio:.1f} of these, {_CERTAIN if ratio > 2 else _OPEN}."
+        ". With other cells, as many, the distance would be another by "
+        f"±\u00a0{error:.2g} (standard error): it is {ratio:.1f} of these, "
+        f"{_CERTAIN if ratio > 2 else _OPEN}."
     )
 
 

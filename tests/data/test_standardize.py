@@ -215,3 +215,12 @@ def test_pbmc3k_has_no_labels(real_data) -> None:
     assert (result.X != raw.X).nnz == 0
     with pytest.raises(InputError, match="No column is known"):
         standardize(raw, name="pbmc3k")
+
+
+def test_cells_without_a_name_get_one_and_are_counted() -> None:
+    raw = raw_file()
+    raw.obs_names = ["a", "", " ", "cell", "b"]
+    found = standardize(raw, name="x")
+    assert validate(found) == []
+    assert list(found.obs_names[[0, 4]]) == ["a", "b"]
+    assert found.uns["cradle"]["n_cells_renamed"] == 3  # "cell" is what the first one got
