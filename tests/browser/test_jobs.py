@@ -107,7 +107,7 @@ def test_own_file_is_trained_on_through_a_reload_and_a_killed_app(
     page.get_by_role("tab", name="Your own file").click()
     page.locator("input[type=file]").set_input_files(own_file)
     page.get_by_text("The file is safe to read").wait_for()
-    page.get_by_text("No column is known to hold the perturbation").wait_for()
+    page.get_by_text("If a column says which perturbation each cell carries").wait_for()
     visitor.choose("Column with the perturbation", "target_x")
     page.get_by_text("There are no control cells").wait_for()
     visitor.choose("Label of the control cells", "mock")
