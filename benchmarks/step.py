@@ -165,7 +165,7 @@ def _alternate(actions: dict[str, Callable[[int], None]]) -> tuple[dict[str, flo
             if DEVICE == "cuda":
                 torch.cuda.synchronize()
             times[name].append(time.perf_counter() - started)
-        if i > 2 and time.perf_counter() > end:
+        if i >= 5 and time.perf_counter() > end:
             break
     # the first ones warm up: ten, or half of few
     measured = {name: taken[min(WARM_UP, len(taken) // 2) :] for name, taken in times.items()}

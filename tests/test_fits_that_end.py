@@ -50,3 +50,10 @@ def test_passing_cells_without_control_are_refused(screen, tmp_path):
         fit(screen, "cradle_vae", QUICK, out=tmp_path / "run", epochs=1, train_cells="passing",
             criteria=("mt_percent",))  # fmt: skip
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_weights_by_the_fail_rate_need_failed_cells(screen, tmp_path):
+    """Where none fails every cell would weigh nothing, and training would learn nothing."""
+    with pytest.raises(InputError, match="would switch learning off"):
+        fit(screen, "cradle_vae", QUICK | {"reconstruction_by_fail_rate": True}, epochs=1,
+            out=tmp_path / "run", train_cells="passing")  # fmt: skip

@@ -68,13 +68,6 @@ def test_what_was_measured_but_not_trained_on_is_not_called_never_measured(run, 
     assert run.support(pair) == "held-out combination"
 
 
-def test_weights_by_the_fail_rate_need_failed_cells(screen, tmp_path):
-    """Where none fails every cell would weigh nothing, and training would learn nothing."""
-    with pytest.raises(InputError, match="would switch learning off"):
-        fit(screen, "cradle_vae", QUICK | {"reconstruction_by_fail_rate": True}, epochs=1,
-            out=tmp_path / "run", train_cells="passing")  # fmt: skip
-
-
 def test_changing_held_out_cells_changes_nothing_that_is_fitted(screen, tmp_path):
     """Thresholds, genes, encoder statistics, counterfactuals, weights: all from training cells."""
     first = fit(screen, "cradle_vae", QUICK, out=tmp_path / "first", epochs=2)

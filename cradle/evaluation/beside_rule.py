@@ -29,6 +29,8 @@ N_RESAMPLES = 100
 JUDGED = ("test", "all")
 #: Means of groups of cells × genes; beyond it resampling would take too long and too much memory.
 MAX_MEANS = 10**8
+#: A distance in ATE-R² below which neither is ahead.
+LEVEL = 0.005
 
 
 class Pair(NamedTuple):
@@ -41,7 +43,8 @@ class Pair(NamedTuple):
     @property
     def ahead(self) -> int:
         """1 where the model is ahead, −1 where the rule is, 0 where they are level."""
-        return int(np.sign(self.model - self.rule))
+        gap = self.model - self.rule
+        return 0 if abs(gap) < LEVEL else int(np.sign(gap))
 
 
 class BesideRule(NamedTuple):
@@ -152,15 +155,17 @@ def standard_errors(
     if scoring.moments.mean.size > MAX_MEANS:
         return dict.fromkeys(rules)
     rows = {split: scoring.answered(split) for split in rules}
+    models = {split: scoring.predicted.rows(asked).columns(scoring.moments.genes)
+              for split, asked in rows.items()}  # fmt: skip
     gaps: dict[str, list[float]] = {split: [] for split in rules}
     for moments in _resampled(scoring.moments, np.random.default_rng(seed)):
         train = train_means(moments, scoring.train_passing)
         fitted = {name: fit_baseline(name, train) for name in set(rules.values())}
         for split, rule in rules.items():
             observed = observed_effects(moments, split, scoring.side).rows(rows[split])
-            model = scoring.predicted.rows(rows[split]).columns(observed.genes)
-            told = fitted[rule].treatment_effects(rows[split])
-            gaps[split].append(ate_r2(observed.mean, model.mean) - ate_r2(observed.mean, told.mean))
+            told = fitted[rule].treatment_effects(rows[split]).mean
+            own = models[split].mean
+            gaps[split].append(ate_r2(observed.mean, own) - ate_r2(observed.mean, told))
     return {split: float(np.std(found, ddof=1)) for split, found in gaps.items()}
 
 

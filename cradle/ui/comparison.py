@@ -36,7 +36,6 @@ from cradle.ui.labels import safe_labels
 
 Reference = Literal["control", "perturbed"]
 MODEL = "model"
-_NEGLIGIBLE = 0.005  # below it a score would be shown as -0.00
 
 
 class Terms(NamedTuple):
@@ -214,8 +213,6 @@ def score_rows(terms: Terms, with_targets: bool) -> pd.DataFrame:
         ]
     )
     table = table.astype(dict.fromkeys(EFFECT_METRICS, float))
-    shown = table[list(EFFECT_METRICS)]
-    table[list(EFFECT_METRICS)] = shown.mask(shown.abs() < _NEGLIGIBLE, 0.0)
     return table.dropna(how="all", subset=list(EFFECT_METRICS), ignore_index=True)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 N_NAMED = 5
 _CERTAIN = "more than chance"
 _OPEN = "so who is ahead is open"
+_NEGLIGIBLE = 0.005  # below it a score would be shown as -0.00
 MUCH_BY_CHANCE = 0.1  # Jaccard-50 of random lists; below 275 genes it is more
 
 
@@ -31,6 +32,8 @@ def score_table(run: Run, view: View) -> None:
     rules = {name: f"floor: {rule.label}" for name, rule in BASELINES.items()}
     names = {comparison.MODEL: safe_label(run.name), **rules}
     table["who"] = table["who"].map(lambda who: names.get(who, who))
+    scores = table[list(EFFECT_METRICS)]
+    table[list(EFFECT_METRICS)] = scores.mask(scores.abs() < _NEGLIGIBLE, 0.0)
     st.subheader("Between floor and ceiling")
     st.dataframe(
         table, hide_index=True, placeholder="–", key="scores",

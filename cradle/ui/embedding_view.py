@@ -38,11 +38,10 @@ def ask(choices: Choices) -> MapRequest | None:
     if choices.dataset.source is None and not generates:
         raise InputError("There are no cells to show.", "neither observed nor generated ones.",
                          "Fetch the dataset on the page Data, or choose another run.")  # fmt: skip
-    adata = store.cells(choices)
-    if run is None and adata is not None and "perturbation" not in adata.obs:
+    if run is None and not store.labelled(choices):
         raise InputError(
             "A map is of the cells of chosen perturbations, and these cells carry none.",
-            f"{adata.n_obs:,} cells without perturbation labels.",
+            "a file without a column that says which perturbation each cell carries.",
             "Look at them on the page Quality control, or give a file with such a column.",
         )
     counts = _counts(choices)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from cradle.data.schema import CONTROL, PERTURBATION
+from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import METRICS
 from cradle.ui import quality, store
 from cradle.ui.labels import GLOSSARY, by_criteria, dataset_label, safe_label, split_name
@@ -58,17 +58,11 @@ def dataset(choices: Choices) -> None:
         st.metric("Cells", f"{n_cells:,}", border=True, width=CARD)
         st.metric("Genes measured" if adata is not None else "Genes modelled", f"{n_genes:,}",
                   border=True, width=CARD)  # fmt: skip
-        if labelled(choices):
+        if store.labelled(choices):
             _perturbations(cells_table(choices))
         note = pass_rate(choices)
-    bare = " These cells carry no perturbation labels." * (not labelled(choices))
+    bare = " These cells carry no perturbation labels." * (not store.labelled(choices))
     st.caption(note + bare)
-
-
-def labelled(choices: Choices) -> bool:
-    """Whether it is known which perturbation each cell carries; an upload may not say."""
-    adata = store.cells(choices)
-    return adata is None or PERTURBATION in adata.obs
 
 
 def _perturbations(table: pd.DataFrame) -> None:
@@ -104,14 +98,15 @@ def pass_rate(choices: Choices) -> str:
 def run(choices: Choices, chosen: Run | None) -> None:
     """Held-out scores of the run beside the best simple rule and the ceiling."""
     if chosen is None:
+        trainable = store.labelled(choices)
         st.subheader("No trained model yet")
         st.info(
             "Choose the dataset **demo** in the sidebar to see one"
-            + (", or train one on these cells: it runs in the background." if labelled(choices)
+            + (", or train one on these cells: it runs in the background." if trainable
                else ". None can be trained on these cells, which carry no perturbation labels."),
             icon=":material/arrow_forward:",
         )  # fmt: skip
-        if labelled(choices):
+        if trainable:
             link("train")
         return
     st.subheader(f"Run: {safe_label(chosen.name)}")

@@ -126,13 +126,15 @@ def all_runs() -> list[RunEntry]:
     return [entry for entry in entries if entry is not None]
 
 
-def files() -> dict[str, float]:
-    """Time stamps of what answers are kept of: finished runs, and the files of the catalogue.
+def files() -> dict[str, tuple[str, float]]:
+    """What answers are kept of: runs and datasets by the name that the keys of the answers have,
+    each with its file and when that was last modified.
 
     Uploads are named by their contents.
     """
-    here = [path for name in DATASETS if (path := locate(name)) is not None]
-    return {str(path): path.stat().st_mtime for path in (*_finished(), *here)}
+    here = {str(done.parent): done for done in _finished()}
+    here |= {name: path for name in DATASETS if (path := locate(name)) is not None}
+    return {name: (str(path), path.stat().st_mtime) for name, path in here.items()}
 
 
 def _finished() -> list[Path]:

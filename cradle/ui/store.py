@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cradle.data.schema import PERTURBATION
 from cradle.errors import InputError
 from cradle.ui.labels import dataset_label
 
 _DECIDING = ("config.json", "genes.csv", "library_sizes.csv", "perturbations.csv", "split.csv.gz",
              "thresholds.json", "weights.safetensors")  # fmt: skip
-_seen: dict[str, float] = {}
+_seen: dict[str, tuple[str, float]] = {}
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,6 +34,12 @@ def cells(choices: Choices) -> AnnData | None:
     return None if source is None else cells_of(source)
 
 
+def labelled(choices: Choices) -> bool:
+    """Whether it is known which perturbation each cell carries; an upload may not say."""
+    adata = cells(choices)
+    return adata is None or PERTURBATION in adata.obs
+
+
 def run(choices: Choices) -> Run | None:
     """The chosen run; None where no model was trained on the dataset."""
     return None if choices.run is None else run_at(str(choices.run.path))
@@ -42,8 +49,7 @@ def needs_run(choices: Choices) -> Run:
     """The chosen run, or an error that says how to get one."""
     opened = run(choices)
     if opened is None:
-        adata = cells(choices)
-        bare = adata is not None and "perturbation" not in adata.obs
+        bare = not labelled(choices)
         raise InputError(
             "This page needs a trained model.",
             f"no run for the dataset {dataset_label(choices.dataset)}"
@@ -62,17 +68,17 @@ def scores_at(path: str) -> dict[str, Any]:
     return _scores(path, file.stat().st_mtime if file.exists() else 0.0)
 
 
-def forget_changed(files: Mapping[str, float]) -> None:
-    """Let go of all that was worked out, where a file behind some of it is another one by now.
+def forget_changed(files: Mapping[str, tuple[str, float]]) -> None:
+    """Let go of all that was worked out, where the file behind some of it is another one by now.
 
     Answers are kept by the names of runs and datasets, so this comes before any is asked for.
 
     Parameters
     ----------
     files
-        Time stamps of what is here: the last modification of each file, by its path.
+        What is here: for each name its file and when that was last modified.
     """
-    if any(_seen.get(name, stamp) != stamp for name, stamp in files.items()):
+    if any(_seen.get(name, file) != file for name, file in files.items()):
         st.cache_resource.clear()
         st.cache_data.clear()
     _seen.update(files)

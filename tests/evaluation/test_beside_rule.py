@@ -106,7 +106,7 @@ def test_the_standard_error_is_that_of_drawing_cells_anew(cells, scoring):
     rng, gaps = np.random.default_rng(0), []
     keys = cells.obs["perturbation"].astype(str) + cells.obs["split"].astype(str)
     groups = [np.flatnonzero(keys == key) for key in keys.unique()]
-    for _ in range(300):
+    for _ in range(150):
         rows = np.concatenate([rng.choice(rows, len(rows)) for rows in groups])
         obs = cells.obs.iloc[rows].set_axis([f"drawn{i}" for i in range(len(rows))])
         again = replace(scoring, moments=compute_moments(AnnData(cells.X[rows], obs, cells.var)))

@@ -45,16 +45,19 @@ def test_a_run_fitted_anew_into_its_folder_shows_its_own_effects(
     pd.testing.assert_frame_equal(after, fresh)
 
 
+@pytest.mark.parametrize("folders", [("here", "here"), ("here", "there")])
 def test_a_dataset_that_was_replaced_is_judged_anew(
-    demo: Path, tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    folders: tuple[str, str], tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "_ASSETS", tmp_path)
     monkeypatch.setattr(library, "SHIPPED_RUNS", tmp_path / "none")
     numbers = []
-    for minutes, n_cells in ((1, 700), (2, 500)):
+    for folder, minutes, n_cells in zip(folders, (1, 2), (700, 500), strict=True):
         config = SimulationConfig(n_cells=n_cells, n_genes=260, n_perturbations=6, n_pairs=5)
-        write_h5ad(tmp_path / "demo.h5ad", simulate(config))
-        os.utime(tmp_path / "demo.h5ad", (60 * minutes, 60 * minutes))
+        file = tmp_path / folder / "demo.h5ad"
+        file.parent.mkdir(exist_ok=True)
+        write_h5ad(file, simulate(config))
+        os.utime(file, (60 * minutes, 60 * minutes))
+        monkeypatch.setattr(catalogue, "_ASSETS", file.parent)
         app = open_page("quality_control")
         assert not app.exception
         shown = {metric.label: metric.value for metric in app.metric}
