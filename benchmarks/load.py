@@ -101,7 +101,7 @@ class Visit:
         """Of the table."""
         median, p95 = np.percentile(self.seconds, [50, 95])
         return {
-            "page": self.page,
+            "page": self.page or "overview",  # which has no address of its own
             "sessions": self.sessions,
             "reruns": len(self.seconds),
             "reruns_per_second": round(len(self.seconds) / self.took, 2),
