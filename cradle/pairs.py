@@ -23,8 +23,10 @@ from cradle.evaluation.interactions import (
     responding,
     strength,
 )
+from cradle.evaluation.moments import SCORED_SPLITS, observed_effects
 
 if TYPE_CHECKING:
+    from cradle.evaluation.strata import Batches
     from cradle.runs import Run
 
 Progress = Callable[[int, int], None]
@@ -32,6 +34,7 @@ Array = npt.NDArray[np.floating]
 
 N_BOOTSTRAPS = 100
 N_DRAWS, N_CELLS = 16, 64  # posterior draws, basal states common to all of them
+_TINY = 1e-12
 MAX_PREDICTED = 1_000  # pairs; about a tenth of a second each
 #: Of each side, observed and predicted.
 SIDE = (
@@ -98,7 +101,8 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
     """Interactions of the measured pairs whose genes were measured alone, and their genes.
 
     All cells of train, val and test. The replicates are the bootstrap of cells in its normal
-    limit: means drawn with the cells' variance, the control's noise common to all three effects.
+    limit: means drawn with the cells' variance, the noise of the control, and of the controls of
+    each batch, common to all three effects.
     No genes, and no class, where one of the four groups has fewer than ``MIN_CELLS``.
     """
     pooled = run.moments.pool()
@@ -107,6 +111,12 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
     usable = expressed(run)
     found: dict[str, tuple[Interaction, Genes | None]] = {}
     sd = np.sqrt(np.nan_to_num(pooled.var) / pooled.n[:, None])
+    if CONTROL not in row:
+        return found
+    errors = observed_effects(run.moments)
+    if run.moments.batches is not None:
+        shares = run.moments.batch_shares(SCORED_SPLITS, None, passing_only=False)
+        far = shares - shares[row[CONTROL]]
 
     def replicated(label: str) -> Array:
         i = row[label]
@@ -115,7 +125,7 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
 
     for pair in pooled.labels:
         genes = genes_of(pair)
-        if len(genes) != 2 or CONTROL not in row or any(g not in row for g in genes):
+        if len(genes) != 2 or any(g not in row for g in genes):
             continue
         labels = (*genes, pair)
         few = [f"{label} has {pooled.n[row[label]]} of {MIN_CELLS} cells"
@@ -127,10 +137,34 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
             continue
         control = replicated(CONTROL)
         effects = [replicated(label) - control for label in labels]
-        se = [np.hypot(sd[row[label]], sd[row[CONTROL]]) for label in labels]
+        if run.moments.batches is not None:
+            drawn = _of_batches(run.moments.batches, far[[row[label] for label in labels]])
+            for effect, noise in zip(effects, drawn, strict=True):
+                effect[1:] += noise
+        se = errors.rows(labels).se
+        assert se is not None
         used = responding(usable, *(_z(e[0], s) for e, s in zip(effects, se, strict=True)))
         found[pair] = _judged(effects, used), used
     return found
+
+
+def _of_batches(batches: Batches, far: Array) -> Array:
+    """What the noise in the controls of each batch adds to effects measured against them.
+
+    Parameters
+    ----------
+    far
+        Share of an effect's cells in each batch, minus that of control, (n_effects, n_batches).
+
+    Returns
+    -------
+    (n_effects, N_BOOTSTRAPS, n_genes); in a replicate a batch moves all effects together.
+    """
+    n_effects, n_genes = len(far), batches.error.shape[1]
+    joint = np.einsum("ib,bg,jb->gij", far, batches.error.astype(float), far)
+    root = np.linalg.cholesky(joint + _TINY * np.eye(n_effects))
+    drawn = np.random.default_rng(0).standard_normal((N_BOOTSTRAPS, n_effects, n_genes))
+    return np.asarray(np.einsum("gij,njg->ing", root, drawn, optimize=True))
 
 
 def _predicted(

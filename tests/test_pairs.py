@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cradle import pairs
 from cradle.effect_draws import effect_draws
 from cradle.evaluation.effects import draw_margin
+from cradle.evaluation.moments import observed_effects
 from cradle.evaluation.standing import UNCLEAR, standing
+from cradle.evaluation.strata import Batches
 from cradle.fitting import fit
 from cradle.pairs import SIDE, expressed, interaction_table
 from cradle.runs import Run
@@ -92,7 +95,8 @@ def test_no_class_is_read_off_a_handful_of_cells(run, table, of, monkeypatch):
     own = groups["perturbation"].astype(str) == label
     only = own.cumsum() == 1
     few = replace(
-        run.moments, groups=groups[~own | only].assign(n_cells=lambda t: t["n_cells"].where(
+        run.moments, batches=None,
+        groups=groups[~own | only].assign(n_cells=lambda t: t["n_cells"].where(
             t["perturbation"].astype(str) != label, 1)),
         mean=run.moments.mean[~own | only], m2=run.moments.m2[~own | only],
     )  # fmt: skip
@@ -104,6 +108,37 @@ def test_no_class_is_read_off_a_handful_of_cells(run, table, of, monkeypatch):
     assert np.isnan(row["observed_scale"])
     assert standing(rows, "observed")[judged["pair"]] == UNCLEAR
     assert row["predicted_n_genes"] > 0  # the prediction has genes of its own
+
+
+def test_replicates_spread_as_their_standard_error_says(run, monkeypatch):
+    """Also where a pair lies in one batch with a few controls, whose noise all three share."""
+    n_groups, n_genes = run.moments.mean.shape
+    cells = np.zeros((n_groups, 2), np.float32)
+    sizes = run.moments.groups["n_cells"].to_numpy()
+    label = run.moments.groups["perturbation"].astype(str)
+    cells[:, 1] = np.where(label == "control", 0.1, np.where(label.str.contains(r"\+"), 0.9, 0.5))
+    cells[:, 1] *= sizes
+    cells[:, 0] = sizes - cells[:, 1]
+    error = np.random.default_rng(1).uniform(0.05, 0.5, (2, n_genes)).astype(np.float32)
+    moments = replace(run.moments, batches=Batches(cells, error))
+    judged = []
+    monkeypatch.setitem(run.__dict__, "moments", moments)
+    monkeypatch.setattr(pairs, "N_BOOTSTRAPS", 4000)
+    monkeypatch.setattr(pairs, "_predicted", lambda *_: {})
+    real = pairs._judged
+    monkeypatch.setattr(
+        pairs, "_judged", lambda e, used: judged.append(e) or real([x[:3] for x in e], used)
+    )
+    table = interaction_table(run)
+    pair = table.loc[table["observed_class"].notna(), "pair"].iloc[0]
+    found = observed_effects(moments)
+    first = next(row for row in judged if np.allclose(row[2][0], found.rows([pair]).mean[0]))
+    np.testing.assert_allclose(first[2][1:].std(axis=0), found.rows([pair]).se[0], rtol=0.06)
+    # a pair and its gene, 0.8 and 0.4 further in the second batch than control
+    together = np.cov(first[0][1:, 0], first[2][1:, 0])[0, 1]
+    pooled = moments.pool(labels=["control"])
+    own = pooled.var[0, 0] / pooled.n[0]
+    assert together == pytest.approx(0.8 * 0.4 * float(error[:, 0].sum()) + own, rel=0.15)
 
 
 def test_bootstrap_of_cells_and_its_normal_limit_agree(real_data):

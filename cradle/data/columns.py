@@ -52,16 +52,20 @@ def perturbation_column(
     obs
         Table of the cells.
     name
-        The user's choice; found by name and by holding a control when None.
+        The user's choice, ``""`` for none; found by name and by holding a control when None.
     control
         Labels that mean control beside the usual names.
 
     Raises
     ------
     InputError
-        When the named column is missing, when no column fits, or when several columns fit
-        and they group the cells differently.
+        When the named column is missing, when no column fits or none shall, or when several
+        columns fit and they group the cells differently.
     """
+    if name == "":
+        raise InputError(
+            NO_COLUMN, "the choice that none does.", "Choose one where labels are needed."
+        )
     if name is not None:
         column(obs, name)
         return name

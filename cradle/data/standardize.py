@@ -49,7 +49,7 @@ class InputSpec:
     Attributes
     ----------
     perturbation
-        Column of obs with the labels.
+        Column of obs with the labels; ``""`` for none.
     control
         Labels that mean control beside the usual names; ``"nan"`` for missing ones.
     separator
@@ -220,7 +220,7 @@ def _labels(
             parse_label=spec.parse_label,
         )
     except InputError as error:
-        if require_labels or spec.perturbation is not None:
+        if require_labels or spec.perturbation:
             raise
         return None, f"none: {error.what}"
     absent = [name for name in spec.controls if name not in labels]

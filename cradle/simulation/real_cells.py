@@ -67,7 +67,7 @@ def _checked_counts(base: AnnData) -> sparse.csr_matrix:
         raise InputError(
             "The base of a semi-synthetic screen needs raw counts.",
             "values that are no counts, cells without any, or gene names that repeat.",
-            "Run standardize on it first.",
+            "Bring it into standard form first, with validate --out.",
         )
     return counts
 

@@ -51,6 +51,9 @@ _STYLE = (
     # Streamlit writes white on the primary colour, which is pale in the dark theme: 2.3 to 1
     ".stApp [data-testid='stBaseButton-primary']:enabled, .stApp [data-tag], "
     ".stApp [data-tag] * {color: light-dark(#FFFFFF, #11181F)}"
+    # the ring around what the keyboard is on is hardly seen otherwise
+    ".stApp :is(a, button, [role='radio'], [role='tab']):focus-visible "
+    "{outline: 2px solid light-dark(#0072B2, #56B4E9) !important; outline-offset: 1px}"
     # Streamlit tells Plotly the width of a column to more digits than Plotly measures, which then
     # draws all again; of whole pixels both think the same
     "[data-testid='stFullScreenFrame'] {width: round(down, 100%, 1px)}"

@@ -124,7 +124,7 @@ def _spec(raw: AnnData, there: Contents) -> InputSpec:
         help="Exactly, or not at all: it is refused when a count does not come back whole.",
     )  # fmt: skip
     return InputSpec(
-        perturbation=None if column in (NONE, there.perturbation) else column,
+        perturbation={NONE: "", there.perturbation: None}.get(column, column),
         control=control,
         separator=separator,
         counts=None if counts == AUTO else counts,

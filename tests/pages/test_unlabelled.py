@@ -74,6 +74,19 @@ def test_going_on_without_labels_is_no_warning(open_page: Open, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("no_run")
+def test_a_column_that_is_found_by_name_can_be_refused(open_page: Open, tmp_path: Path) -> None:
+    screen = table()
+    assert "perturbation" in screen.obs
+    screen.write_h5ad(tmp_path / "file.h5ad")
+    app = _upload(open_page("data"), "blood.h5ad", (tmp_path / "file.h5ad").read_bytes())
+    app.selectbox(key="map_column").select("none").run()
+    assert not app.warning
+    next(button for button in app.button if button.label == "Use this dataset").click().run()
+    assert not app.exception
+    assert any("carry no perturbation labels" in box.value for box in app.info)
+
+
+@pytest.mark.usefixtures("no_run")
 @pytest.mark.parametrize(
     ("content", "says"),
     [
