@@ -41,8 +41,9 @@ def learning_curve(history: pd.DataFrame, *, title: str, height: int = 300) -> g
         marker={"symbol": "star", "size": 11, "color": OBSERVED.color},
         hovertemplate="best epoch %{x}<br>validation −ELBO %{y:.2f}<extra></extra>",
     )  # fmt: skip
-    finish(fig, title=title, x="epoch", y="nats per cell", height=height, legend=True)
-    fig.update_yaxes(range=_span(shown))
+    finish(fig, title=title, x="epoch", y="nats per cell", height=height, legend=True,
+           title_width=24)  # fmt: skip
+    fig.update_yaxes(range=_span(shown), separatethousands=True)
     return fig
 
 

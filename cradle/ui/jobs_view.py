@@ -13,10 +13,11 @@ from cradle.jobs import queue
 from cradle.jobs.job import ACTIVE, CONTINUABLE, Job, Kind, State
 from cradle.plots.curves import learning_curve
 from cradle.progress import HISTORY, FitProgress, read_progress
+from cradle.ui import library
 from cradle.ui.errors import guard
 from cradle.ui.figures import csv_button, figure, plotted, table_twin
 from cradle.ui.labels import GLOSSARY, safe_label
-from cradle.ui.navigation import link
+from cradle.ui.navigation import PAGES, go
 
 EVERY_SECONDS = 2.0
 SHOWN = 12
@@ -54,7 +55,7 @@ def _draw(kind: Kind, active: list[str]) -> None:
         with st.container(border=True, key=f"job_{job.id}"):
             _job(job, states[job.id], len(now_active))
             if kind == "fit" and job.id in done[:1]:
-                _next(Path(job.subject).name)
+                _next(job)
     if len(jobs) > SHOWN:
         st.caption(f"The {SHOWN} newest of {len(jobs)} jobs. Remove old ones to see the others.")
 
@@ -77,13 +78,16 @@ def _job(job: Job, state: State, n_active: int) -> None:
             st.code(tail, language=None)
 
 
-def _next(run: str) -> None:
-    """Where to look at the run that was trained last."""
-    st.markdown(f"The run is ready: choose **{safe_label(run)}** under *Run (trained model)* in "
-                "the sidebar, then open")  # fmt: skip
-    with st.container(horizontal=True, gap="medium"):
-        link("overview", "its scores in a few numbers")
-        link("effects", "predicted beside observed, gene by gene")
+def _next(job: Job) -> None:
+    """Where to look at the run that was trained last; chooses it in the sidebar."""
+    st.markdown("The run is ready. Open it on")
+    with st.container(horizontal=True, gap="small"):
+        for key in ("overview", "effects"):
+            page = PAGES[key]
+            if st.button(page.title, key=f"next_{key}", icon=page.icon):
+                st.session_state["next_dataset"] = library.name_of(job.arguments[1])
+                st.session_state["next_run"] = Path(job.subject).name
+                go(key, {})
 
 
 def _buttons(job: Job, state: State) -> None:
@@ -129,16 +133,17 @@ def _fit(job: Job, state: State) -> None:
         return
     if state == "finished":
         with st.expander("How training went", icon=":material/show_chart:"):
-            _curve(job, history)
+            best = int(history["val_elbo"].to_numpy().argmax())
+            _curve(job, history, f"Best epoch {best + 1:,}", best)
             csv_button(history, f"history_{safe_label(job.title)}")
         return
-    _curve(job, history)
+    _curve(job, history, f"Epoch {len(history):,}")
     if state in CONTINUABLE:
         table_twin(history, f"history_{safe_label(job.title)}")
 
 
-def _curve(job: Job, history: pd.DataFrame) -> None:
-    title = f"Epoch {len(history):,}: validation −ELBO {-history['val_elbo'].iloc[-1]:,.2f}"
+def _curve(job: Job, history: pd.DataFrame, when: str, epoch: int = -1) -> None:
+    title = f"{when}: validation −ELBO {-history['val_elbo'].iloc[epoch]:,.1f}"
     figure(
         plotted(learning_curve, history, title=title), f"curve_{job.id}",
         alt="Training loss and negative validation bound by epoch, in nats per cell.",

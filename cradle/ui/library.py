@@ -97,6 +97,17 @@ def add_upload(name: str, title: str) -> None:
     st.session_state.setdefault("uploads", {})[name] = title
 
 
+def name_of(source: str) -> str:
+    """Name in the sidebar of what a fit was told to read; an upload of another visit is offered
+    again."""
+    name = Path(source).stem
+    if Path(source) != upload_path(name):
+        return source
+    if name not in st.session_state.get("uploads", {}):
+        add_upload(name, _recorded(source)[0])
+    return name
+
+
 def _uploads() -> dict[str, Path]:
     """Uploads of this session, and the one that the link names."""
     linked = st.query_params.get("dataset", "")

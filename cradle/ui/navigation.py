@@ -112,4 +112,5 @@ def go(key: str, asked: dict[str, list[str]]) -> None:
     """Open another page at once, with this in its link, which a value in the session alone would
     not reach; nothing happens where the page runs without the router."""
     if st.session_state.get("routed"):
+        st.session_state["moved"] = True  # Streamlit empties the link; the sidebar fills it again
         st.switch_page(ROOT / "pages" / PAGES[key].file, query_params=asked)

@@ -73,7 +73,7 @@ def _row(entry: library.RunEntry) -> dict[str, Any]:
         "scored on": split_name(split, unseen(run.perturbations)) if scored else None,
         "ate_rho": scored.get("ate_rho"), "jaccard_50": scored.get("jaccard_50"),
         "seconds": run.provenance.get("seconds"),
-        "finished": run.provenance.get("finished"),
+        "finished (UTC)": str(run.provenance.get("finished") or "–")[:16].replace("T", " "),
         "whose": "own" if deletable(entry.path) else "shipped",
     }  # fmt: skip
 

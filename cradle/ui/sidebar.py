@@ -10,6 +10,7 @@ from cradle.ui import library, store
 from cradle.ui.labels import GLOSSARY, criterion_label, safe_label
 from cradle.ui.navigation import ROOT
 
+_KEYS = {"dataset", "mad", "k", "criteria", "run"}
 _PRESETS = ("3", "4", "5", "custom")
 
 
@@ -38,6 +39,9 @@ class Choices:
 def draw() -> Choices:
     """Draw the sidebar and return its choices."""
     store.forget_changed(library.files())
+    if st.session_state.pop("moved", False):
+        for key in _KEYS & st.session_state.keys():
+            st.session_state[key] = st.session_state[key]  # what is set anew goes into the link
     st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
     with st.sidebar:
         dataset = _dataset()
@@ -57,7 +61,7 @@ def _dataset() -> library.DatasetEntry:
             "Restore the folder assets/, or set CRADLE_DATA_DIR to a folder with data.",
         )
     if (wanted := st.session_state.pop("next_dataset", None)) in entries:
-        st.session_state["dataset"] = wanted  # a page has just made it
+        st.session_state["dataset"] = wanted  # a page has asked for it
     name = st.selectbox("Dataset", list(entries), key="dataset", bind="query-params",
                         format_func=safe_label, help="More on the page Data.")  # fmt: skip
     entry = entries[name]
@@ -111,6 +115,8 @@ def _run(dataset: library.DatasetEntry) -> library.RunEntry | None:
         st.query_params.pop("run", None)
         st.caption("No model has been trained on this dataset yet.")
         return None
+    if (wanted := st.session_state.pop("next_run", None)) in entries:
+        st.session_state["run"] = wanted  # a page has asked for it
     asked = st.session_state.get("run", st.query_params.get("run"))
     if asked is not None and asked not in entries:  # of another dataset: neither here nor in links
         st.session_state["run"] = next(iter(entries))

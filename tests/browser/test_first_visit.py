@@ -67,12 +67,13 @@ def test_the_same_through_the_navigation(address: str, visitor: Visitor, clicks:
 @pytest.mark.parametrize("visitor", ["desktop"], indirect=True)
 def test_the_tour_leads_through_its_pages(address: str, visitor: Visitor) -> None:
     page = visitor.page
-    page.goto(address)
+    page.goto(f"{address}?mad=4")
     visitor.settle("tour_0")
     page.get_by_role("button", name="Walk me through it").click()
     for number in range(1, 7):
         page.get_by_text(f"Step {number} of 7").wait_for()
         visitor.settle(f"tour_{number}")
+        assert "mad=4" in page.url
         page.get_by_role("button", name="Next: ").click()
     page.get_by_text("Step 7 of 7").wait_for()
     page.get_by_role("button", name="End the tour").click()

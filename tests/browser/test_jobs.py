@@ -136,6 +136,9 @@ def test_own_file_is_trained_on_through_a_reload_and_a_killed_app(
     page.goto(f"{app.address}/train?card=mine")
     page.get_by_role("heading", name="mine").wait_for()
     visitor.settle("train_finished")
+    page.get_by_role("button", name="Treatment effects").click()
+    page.get_by_role("heading", name="Between floor and ceiling").wait_for()
+    page.get_by_text("run mine").first.wait_for()
     assert (app.folder / "runs" / "mine" / "DONE").is_file()
 
 

@@ -115,8 +115,10 @@ def test_a_finished_job_keeps_its_curve_and_says_where_to_look(
     assert "2 epochs in " in said
     assert "training alone." in said
     assert "ELBO (evidence lower bound)" in said
-    assert f"choose **{Path(job.subject).name}** under" in said
-    assert "Treatment effects** – predicted beside observed" in said
+    app.sidebar.selectbox(key="run").set_value("demo").run()
+    _press(app, "Treatment effects")
+    app.run()  # the router would have opened the page
+    assert app.sidebar.selectbox(key="run").value == Path(job.subject).name
     table = next(t.value for t in app.dataframe if "whose" in t.value)
     assert set(table["scored on"]) == {"test (held out)"}
 
