@@ -123,8 +123,8 @@ def distance_words(found: BesideRule, error: float | None) -> str:
         return words + "."
     ratio = abs(model - rule) / error
     return words + (
-        ". With other cells, as many, the distance would be another by "
-        f"±\u00a0{error:.2g} (standard error): it is {ratio:.1f} of these, "
+        ". Measured again, on as many cells, the distance would vary by "
+        f"±\u00a0{error:.2g} (standard error); it is {ratio:.1f} times that, "
         f"{_CERTAIN if ratio > 2 else _OPEN}."
     )
 

@@ -140,7 +140,7 @@ def test_the_distance_is_said_with_its_standard_error():
     assert "behind the best simple rule** (Additive) in ATE-R²: 0.82 against 0.91." in (
         distance_words(found, None)
     )
-    assert "by ±\u00a00.06 (standard error): it is 1.5 of these, so who is ahead is open." in (
+    assert "by ±\u00a00.06 (standard error); it is 1.5 times that, so who is ahead is open." in (
         distance_words(found, 0.06)
     )
-    assert "it is 3.0 of these, more than chance." in distance_words(found, 0.03)
+    assert "it is 3.0 times that, more than chance." in distance_words(found, 0.03)
