@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -35,17 +35,19 @@ def start_here(arguments: Sequence[str], log: Path, report: Path, lock: IO[str])
     with log.open("a") as stream:
         _head(stream, arguments)
         child = subprocess.Popen(
-            _command(arguments, report), stdout=stream, stderr=stream, env=environment,
-            pass_fds=(lock.fileno(),),
+            _command(arguments, report), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+            env=environment, pass_fds=(lock.fileno(),),
+            process_group=0,  # Ctrl-C is for the benchmark, which passes it on once
         )  # fmt: skip
 
     def wait() -> int:
         try:
             return child.wait()
         finally:
-            if child.poll() is None:
+            while child.poll() is None:  # asked once it ends with its epoch, asked again at once
                 child.terminate()
-                child.wait()
+                with suppress(KeyboardInterrupt):
+                    child.wait()
 
     return wait
 

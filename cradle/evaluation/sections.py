@@ -145,7 +145,8 @@ def replicate(scoring: Scoring) -> JSON:
 def disjoint_control(scoring: Scoring) -> JSON | None:
     """Model, floor and ceiling where the observed effects use one half of the control.
 
-    The baselines use the other half of the training control. The model was trained on both.
+    The baselines use the other half of the training control. The model was trained on both, and
+    where there are batches, how far each lies from the others is taken from both (`batch_offsets`).
     None where a half would be without control cells.
     """
     if not halves_have_control(scoring):

@@ -182,7 +182,10 @@ def test_a_failed_run_is_recorded_and_the_others_go_on(screen, screen_file, tmp_
     assert f"`{plans[0].folder}`" not in (tmp_path / "b" / "table.md").read_text()
 
 
-def test_a_killed_benchmark_goes_on_where_it_was(screen_file, tmp_path):
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_benchmark_goes_on_where_it_was(screen_file, tmp_path, number):
+    """By a signal to it alone, or by Ctrl-C in its terminal, which all of its group get."""
     out = tmp_path / "b"
     arguments = [
         "benchmark", str(screen_file), "--models", "additive,cradle_vae", "--out", str(out),
@@ -191,15 +194,21 @@ def test_a_killed_benchmark_goes_on_where_it_was(screen_file, tmp_path):
     ]  # fmt: skip
     command = [sys.executable, "-m", "cradle", *arguments]
     log = out / "runs" / "cradle_vae-all-mad3-fold0-seed0" / "fit.log"
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ, stderr=subprocess.PIPE) as child:
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ, stderr=subprocess.PIPE,
+                          process_group=0) as child:  # fmt: skip
         deadline = time.monotonic() + 300
         while not (log.is_file() and "epoch 3 " in log.read_text()):
             assert child.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        child.send_signal(signal.SIGTERM)
+        send = os.killpg if number == signal.SIGINT else os.kill
+        send(child.pid, number)
         child.stderr.read()
         assert child.wait(timeout=60) != 0
+    if number == signal.SIGINT:  # passed on once: the epoch was finished
+        said = log.read_text()
+        assert said.count("Stopping at the end of this epoch") == 1
+        assert "The same command with --resume continues" in said
     assert not (log.parent / "DONE").exists()
     first = out / "runs" / "additive-all-mad3-fold0-seed0"
     before = (first / "config.json").stat().st_mtime_ns
