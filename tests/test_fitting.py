@@ -282,21 +282,3 @@ def test_weights_of_another_network_are_refused(run, tmp_path):
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="do not fit"):
         Run.load(copy).predictor()
-
-
-def test_the_split_of_a_file_is_kept(screen):
-    own = screen.copy()
-    own.obs["split"] = pd.Categorical(np.where(np.arange(own.n_obs) % 4, "train", "val"))
-    assert (prepare(own).adata.obs["split"] == own.obs["split"]).all()
-
-
-def test_counterparts_need_a_passing_cell_of_the_same_perturbation():
-    cells = pd.DataFrame(
-        {
-            "perturbation": ["A", "A", "B", "B", "control"],
-            "split": ["train"] * 4 + ["test"],
-            "qc_fail": [True, False, True, True, False],
-        }
-    )
-    table = perturbation_table(cells).set_index("perturbation")
-    assert table["n_counterparts"].to_dict() == {"A": 1, "B": 0, "control": 0}

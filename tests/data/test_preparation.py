@@ -1,10 +1,11 @@
 """A dataset made ready for training measures what counts, and nothing that costs more."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cradle.data import qc_metrics
-from cradle.data.preparation import prepare
+from cradle.data.preparation import perturbation_table, prepare
 from cradle.data.qc import CRITERIA
 
 
@@ -50,3 +51,21 @@ def test_a_selection_of_genes_is_on_record_and_copies_no_more_than_it_keeps(scre
     whole = prepare(screen, criteria=["mt_percent"])
     assert (whole.gene_selection["method"], whole.gene_selection["n_genes"]) == ("all", 300)
     assert np.shares_memory(whole.adata.X.data, screen.X.data)
+
+
+def test_the_split_of_a_file_is_kept(screen):
+    own = screen.copy()
+    own.obs["split"] = pd.Categorical(np.where(np.arange(own.n_obs) % 4, "train", "val"))
+    assert (prepare(own).adata.obs["split"] == own.obs["split"]).all()
+
+
+def test_counterparts_need_a_passing_cell_of_the_same_perturbation():
+    cells = pd.DataFrame(
+        {
+            "perturbation": ["A", "A", "B", "B", "control"],
+            "split": ["train"] * 4 + ["test"],
+            "qc_fail": [True, False, True, True, False],
+        }
+    )
+    table = perturbation_table(cells).set_index("perturbation")
+    assert table["n_counterparts"].to_dict() == {"A": 1, "B": 0, "control": 0}
