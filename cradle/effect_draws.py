@@ -47,6 +47,15 @@ def effect_draws(
         yield (levels.of(label, float(failed)) - control).astype(np.float32)
 
 
+def control_level(
+    predictor: Predictor, *, n_draws: int, n_cells: int, seed: int = 0
+) -> npt.NDArray[np.float32]:
+    """What the effects of the same seed and numbers are measured against: expected
+    log2(1 + 1e4·x/ℓ) of control cells without artifact, ``(n_genes,)``."""
+    levels = Levels.drawn(predictor, n_draws=n_draws, n_cells=n_cells, seed=seed, failed=False)
+    return np.asarray(levels.of(CONTROL).mean(axis=0))
+
+
 def mean_and_margin(
     in_turn: Iterable[npt.NDArray[np.float32]], shape: tuple[int, int], interval: float
 ) -> tuple[npt.NDArray[np.float32], FloatArray]:

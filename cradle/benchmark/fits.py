@@ -37,7 +37,6 @@ def start_here(arguments: Sequence[str], log: Path, report: Path, lock: IO[str])
         child = subprocess.Popen(
             _command(arguments, report), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
             env=environment, pass_fds=(lock.fileno(),),
-            process_group=0,  # Ctrl-C is for the benchmark, which passes it on once
         )  # fmt: skip
 
     def wait() -> int:

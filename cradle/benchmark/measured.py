@@ -18,6 +18,8 @@ from typing import Any
 
 def main(report: str, *command: str) -> int:
     """Exit code of the command; ``report`` gets wall_seconds, peak_mb (10⁶ bytes), exit_code."""
+    # Ctrl-C reaches all of a terminal; the benchmark alone heeds it, and passes it on once
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
     child = subprocess.Popen(command, close_fds=False)  # who holds the lock passes it on
 
@@ -25,7 +27,6 @@ def main(report: str, *command: str) -> int:
         child.terminate()
 
     signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024

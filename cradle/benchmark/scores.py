@@ -40,6 +40,7 @@ def score_rows(run: Run, record: JSON) -> pd.DataFrame:
         *_truth(run, report.get("truth") or {}),
         *_cost(run, record),
         *_artifact_on(run.model_name, report),
+        *_own_control(run.model_name, report.get("own_control") or {}),
     ]
     table = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(COLUMNS[:3])
     return table.assign(value=table["value"].astype(float))
@@ -50,6 +51,13 @@ def _artifact_on(model: str, report: JSON) -> Iterator[Row]:
     for criterion, found in (report.get("artifact_on") or {}).items():
         yield f"{model} artifact on", "all", f"fails_{criterion}", found["generated"]
         yield "observed failed", "all", f"fails_{criterion}", found["observed"]
+
+
+def _own_control(model: str, found: JSON) -> Iterator[Row]:
+    """Scores where observed control stands for the model's own."""
+    for split, section in found.items():
+        for metric in ("ate_rho", "ate_r2") if section is not None else ():
+            yield model, split, f"{metric}_observed_control", section[metric]
 
 
 def _effects(model: str, report: JSON) -> Iterator[Row]:

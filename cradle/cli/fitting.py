@@ -194,13 +194,14 @@ class _Watch:
 
     Before and after training there is nothing to keep, and who asks a second time means at once:
     then the earlier handler decides. A process that does not lead leaves Ctrl-C, which reaches
-    all of a terminal, to the one that does.
+    all of a terminal, to the one that does; who was started to ignore it does.
     """
 
     def __init__(self, leads: bool) -> None:
         self.training = self.asked = False
+        heeds = leads and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
         self.handlers = {
-            signal.SIGTERM: self._stop, signal.SIGINT: self._stop if leads else signal.SIG_IGN
+            signal.SIGTERM: self._stop, signal.SIGINT: self._stop if heeds else signal.SIG_IGN
         }  # fmt: skip
         self.otherwise = {n: signal.getsignal(n) or signal.SIG_DFL for n in self.handlers}
 

@@ -54,6 +54,14 @@ _OTHERS = {
         "ρ with the truth, held out, not interacting", True, "correlation"),
     "effect_correlation_heldout_interacting": Described(
         "ρ with the truth, held out, interacting", True, "correlation"),
+    **{
+        f"{name}_observed_control": Described(
+            f"{METRICS[name].label}, observed control", True, METRICS[name].unit,
+            "Predicted means minus control as observed, not as the model has it: an error in its "
+            "control is in none of the effects. The rules take control as observed anyway. For "
+            "screens of sound cells: a model that leaves flaws out has another control, rightly.")
+        for name in ("ate_rho", "ate_r2")
+    },
     "artifact_correlation": Described("ρ with the true artifact", True, "correlation"),
     **{
         f"interval_coverage_{group}": Described(

@@ -14,6 +14,7 @@ from cradle.evaluation.beside_rule import rule_section
 from cradle.evaluation.field import field_section
 from cradle.evaluation.field_cells import Population, score_cells
 from cradle.evaluation.moments import SCORED_SPLITS
+from cradle.evaluation.own_control import FloatArray, own_control
 from cradle.evaluation.quality import (
     Generate,
     MeasuredCells,
@@ -79,6 +80,7 @@ def evaluate(
     twins: Twins | None = None,
     truth: Truth | None = None,
     population: Population | None = None,
+    control: FloatArray | None = None,
     n_generated: int = N_GENERATED,
     n_twins: int = N_TWINS,
     why_no_cells: str = "the model predicts effects, not cells",
@@ -100,6 +102,8 @@ def evaluate(
         Of a simulated screen.
     population
         Observed cells for the metrics that compare populations.
+    control
+        Predicted expression of control cells; see :func:`own_control`.
     why_no_cells
         Reason given where `generate` is None.
 
@@ -107,7 +111,8 @@ def evaluate(
     -------
     `test`, `val`, `train`, `all` (None without perturbations to score, or where the model is not
     applicable to any: `record` says which), `floor`, `replicate`, `ceiling`, `disjoint_control`,
-    `coverage`, `beside_rule` (the best one, and how far to trust the order), `record`, `field`,
+    `coverage`, `beside_rule` (the best one, and how far to trust the order), `own_control` (scores
+    where observed control stands for the model's), `record`, `field`,
     `artifact_on` (failure rates beside those of observed failed cells), and `truth` for simulated
     cells.
     """
@@ -119,6 +124,7 @@ def evaluate(
         "disjoint_control": sections.disjoint_control(scoring),
         "coverage": sections.coverages(scoring),
         "beside_rule": rule_section(scoring),
+        "own_control": own_control(scoring, control),
         "record": sections.record(scoring),
     }
     quality = _quality(scoring, thresholds, cells, generate, n_generated)

@@ -13,6 +13,7 @@ from cradle.evaluation.evaluate import Cells, evaluate, present
 from cradle.evaluation.field import FIELD_SCHEMA
 from cradle.evaluation.field_cells import Population
 from cradle.evaluation.moments import Side, observed_effects
+from cradle.evaluation.own_control import FloatArray
 from cradle.evaluation.quality import Generate, measure
 from cradle.evaluation.scores import LEVEL, widening
 from cradle.evaluation.sections import SPLITS, Scoring
@@ -49,7 +50,7 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
     """
     if adata is not None:
         return evaluate_cells(run, cells_of_run(run, adata), side=side)
-    report = evaluate(_scoring(run, side), run.thresholds)
+    report = evaluate(_scoring(run, side), run.thresholds, control=_control(run))
     return _with_stored(report, run.metrics or {}, side)
 
 
@@ -65,6 +66,7 @@ def evaluate_cells(run: Run, cells: AnnData, *, side: Side = "all") -> JSON:
         twins=_generator(predictor, "twins") if generates else None,
         truth=truth_of(cells),
         population=Population.of(cells),
+        control=_control(run),
         why_no_cells=run.spec.why_no_cells,
     )
     if side == "all":
@@ -154,6 +156,19 @@ def _predicted(run: Run, wanted: list[str]) -> Effects:
     found = widening(observed, effects)
     write_json(path, {**found._asdict(), "level": LEVEL, "calibrated_on": "val"})
     return effects.widened(found)
+
+
+def _control(run: Run) -> FloatArray | None:
+    """Control as the model has it, which its effects are measured against."""
+    if not run.spec.is_network:
+        return None
+    from cradle.effect_draws import control_level
+    from cradle.prediction import N_BASAL, N_DRAWS, N_PARTICLES, Predictor
+
+    predictor = run.predictor()
+    assert isinstance(predictor, Predictor)
+    n_cells = N_BASAL if run.spec.generates else N_PARTICLES
+    return control_level(predictor, n_draws=N_DRAWS, n_cells=n_cells)
 
 
 def _generator(predictor: Any, artifact: str) -> Generate:

@@ -23,6 +23,7 @@ N_NAMED = 5
 _CERTAIN = "more than chance"
 _OPEN = "so who is ahead is open"
 _NEGLIGIBLE = 0.005  # below it a score would be shown as -0.00
+MUCH_BY_CONTROL = 0.02
 MUCH_BY_CHANCE = 0.1  # Jaccard-50 of random lists; below 275 genes it is more
 
 
@@ -107,11 +108,14 @@ def _beside_rule(view: View) -> None:
     found = comparison.beside_best_rule(terms, view.targets)
     if found is None or not found.everything.ahead:
         return
-    stored = store.scores_at(terms.run_path).get("beside_rule") or {}
     # the stored evaluation is of one view of the page
     of_view = terms == comparison.Terms(terms.run_path, terms.split) and view.targets
-    error = (stored.get(terms.split) or {}).get("standard_error") if of_view else None
-    st.markdown(" ".join(filter(None, (distance_words(found, error), rests_on(found)))))
+    stored = store.scores_at(terms.run_path) if of_view else {}
+    rule, control = ((stored.get(name) or {}).get(terms.split) or {}
+                     for name in ("beside_rule", "own_control"))  # fmt: skip
+    words = (distance_words(found, rule.get("standard_error")), rests_on(found),
+             control_words(found, control.get("ate_r2")))  # fmt: skip
+    st.markdown(" ".join(filter(None, words)))
 
 
 def distance_words(found: BesideRule, error: float | None) -> str:
@@ -140,3 +144,16 @@ def rests_on(found: BesideRule) -> str:
              f"{pair.rule:.2f}" for _, pair in turned]  # fmt: skip
     who = " and a single ".join(of for of, _ in turned)
     return f"**A single {who} decide{'s' * (len(turned) == 1)} that**: {', '.join(parts)}."
+
+
+def control_words(found: BesideRule, with_observed: float | None) -> str:
+    """What an error in the model's control costs in ATE-R², where that is worth a word.
+
+    Where observed control is flawed and the model's is not, it is the other way round.
+    """
+    if with_observed is None or with_observed - found.everything.model < MUCH_BY_CONTROL:
+        return ""
+    return (
+        "With control as observed, not as the model has it, the model has "
+        f"{with_observed:.2f}: an effect counts an error in its control for every perturbation."
+    )

@@ -135,6 +135,7 @@ def test_resuming_a_finished_run_returns_it(cli, screen_file, fitted, small):
     assert again.json == outcome.json
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, tmp_path, number):
     arguments = ["fit", str(screen_file), "--model", "cradle_vae", "--out", str(tmp_path / "r"),

@@ -90,7 +90,7 @@ def run(ready: AnnData, tmp_path: Path) -> SimpleNamespace:
         learned_artifact=True,
         thresholds=thresholds,
         split=flagged.obs["split"],
-        spec=SimpleNamespace(generates=True, why_no_cells=""),
+        spec=SimpleNamespace(generates=True, why_no_cells="", is_network=False),
         metrics=None,
         oracle=oracle,
         cells=flagged,

@@ -42,7 +42,10 @@ def _settings() -> set[str]:
 
 @pytest.fixture
 def demo(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The app finds the small screen and its run."""
+    """The app finds the small screen and its run, and keeps nothing of the shipped ones, which
+    tests of its parts may have read without it."""
+    st.cache_resource.clear()
+    st.cache_data.clear()
     monkeypatch.setattr(catalogue, "_ASSETS", shipped)
     monkeypatch.setattr(library, "SHIPPED_RUNS", shipped / "runs")
     yield shipped
