@@ -39,6 +39,8 @@ _ZERO_SHOT = "trained on control and single perturbations alone; all pairs are h
 #: What the shipped benchmarks ask; others have their name alone.
 QUESTIONS = {
     "simulated": "each seed a screen of its own, in which some pairs are held out",
+    "simulated_searched": "each seed a screen of its own, in which some pairs are held out; each "
+    "model at settings that a search of the same size chose for it",
     "simulated_unseen": "screens of seeds and sizes on which nothing was chosen",
     "simulated_zero_shot": _ZERO_SHOT,
     "semi_synthetic": "effects and artifacts put into real blood cells; some pairs are held out",
