@@ -45,7 +45,7 @@ SPACE = {
     "weight_average": (0.0, 0.99),
     "mask_prior": (0.01, 0.1, 0.5),
 }
-KEY = ["model", "settings", "seed"]
+KEY = ["screen", "model", "settings", "seed"]
 
 
 def main() -> None:
@@ -72,17 +72,18 @@ def main() -> None:
     for text in sets:
         for model in arguments.models:
             for seed in arguments.seeds:
-                if (model, text, seed) in there:
+                key = (arguments.screen, model, text, seed)
+                if key in there:
                     continue
-                rows.append({"model": model, "settings": text, "seed": seed})
+                rows.append(dict(zip(KEY, key, strict=True)))
                 rows[-1].update(scores(model, parsed(text), seed, arguments.screen))
                 if arguments.out:
                     write_frame(arguments.out, pd.DataFrame(rows))
-    means = pd.DataFrame(rows).groupby(KEY[:2], sort=False).mean().drop(columns="seed")
+    means = pd.DataFrame(rows).groupby(KEY[:3], sort=False).mean().drop(columns="seed")
     means["chosen_by"] = means[["pairs_ate_r2", "val_ate_r2"]].mean(axis=1)
     print(means.round(3).to_string())
-    for name, of_model in means.groupby("model", sort=False):
-        print(f"best of {name}: {of_model['chosen_by'].idxmax()[1]}")
+    for (screen, model), tried in means.groupby(KEY[:2], sort=False):
+        print(f"best of {model} on {screen}: {tried['chosen_by'].idxmax()[2]}")
 
 
 def drawn(tries: int) -> list[str]:

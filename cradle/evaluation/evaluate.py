@@ -11,10 +11,11 @@ import numpy.typing as npt
 from cradle.data.schema import CONTROL
 from cradle.evaluation import sections
 from cradle.evaluation.beside_rule import rule_section
+from cradle.evaluation.effects import FloatArray
 from cradle.evaluation.field import field_section
 from cradle.evaluation.field_cells import Population, score_cells
 from cradle.evaluation.moments import SCORED_SPLITS
-from cradle.evaluation.own_control import FloatArray, own_control
+from cradle.evaluation.own_control import own_control
 from cradle.evaluation.quality import (
     Generate,
     MeasuredCells,

@@ -11,15 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from cradle.evaluation.effects import FloatArray
 from cradle.evaluation.metrics import EFFECT_METRICS
 from cradle.evaluation.moments import pooled_control
 from cradle.evaluation.scores import score
 from cradle.evaluation.sections import SPLITS, Scoring
-
-FloatArray = npt.NDArray[np.floating]
 
 
 def own_control(scoring: Scoring, control: FloatArray | None) -> dict[str, Any] | None:

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from cradle.errors import InputError
-from cradle.evaluation.effects import Effects
+from cradle.evaluation.effects import Effects, FloatArray
 from cradle.evaluation.evaluate import Cells, evaluate, present
 from cradle.evaluation.field import FIELD_SCHEMA
 from cradle.evaluation.field_cells import Population
 from cradle.evaluation.moments import Side, observed_effects
-from cradle.evaluation.own_control import FloatArray
 from cradle.evaluation.quality import Generate, measure
 from cradle.evaluation.scores import LEVEL, widening
 from cradle.evaluation.sections import SPLITS, Scoring
@@ -50,7 +49,7 @@ def evaluate_run(run: Run, adata: AnnData | None = None, *, side: Side = "all") 
     """
     if adata is not None:
         return evaluate_cells(run, cells_of_run(run, adata), side=side)
-    report = evaluate(_scoring(run, side), run.thresholds, control=_control(run))
+    report = evaluate(_scoring(run, side), run.thresholds, control=_control(run, run.predictor()))
     return _with_stored(report, run.metrics or {}, side)
 
 
@@ -66,7 +65,7 @@ def evaluate_cells(run: Run, cells: AnnData, *, side: Side = "all") -> JSON:
         twins=_generator(predictor, "twins") if generates else None,
         truth=truth_of(cells),
         population=Population.of(cells),
-        control=_control(run),
+        control=_control(run, predictor),
         why_no_cells=run.spec.why_no_cells,
     )
     if side == "all":
@@ -158,15 +157,13 @@ def _predicted(run: Run, wanted: list[str]) -> Effects:
     return effects.widened(found)
 
 
-def _control(run: Run) -> FloatArray | None:
+def _control(run: Run, predictor: Any) -> FloatArray | None:
     """Control as the model has it, which its effects are measured against."""
     if not run.spec.is_network:
         return None
     from cradle.effect_draws import control_level
-    from cradle.prediction import N_BASAL, N_DRAWS, N_PARTICLES, Predictor
+    from cradle.prediction import N_BASAL, N_DRAWS, N_PARTICLES
 
-    predictor = run.predictor()
-    assert isinstance(predictor, Predictor)
     n_cells = N_BASAL if run.spec.generates else N_PARTICLES
     return control_level(predictor, n_draws=N_DRAWS, n_cells=n_cells)
 
