@@ -65,3 +65,5 @@ class DataShape:
     #: (1 + kinds, G + 1), counts of QC-passing cells and of failed ones by what they fail; the
     #: last column is the rest of the transcriptome. Where training starts, not kept with a run.
     counts_by_quality: Tensor | None = None
+    #: (T,), share of the training cells in which each gene is perturbed; not kept either.
+    perturbed_share: Tensor | None = None

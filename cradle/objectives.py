@@ -50,7 +50,8 @@ def evidence_lower_bound(
 
     Variables of a cell count once a cell; variables of the perturbations and of the
     artifact are shared by all training cells, so each cell carries ``1/n_train`` of their
-    KL, summed over every perturbation whether or not it is in the batch.
+    KL, summed over every perturbation whether or not it is in the batch; or, where there are
+    too many, over those of the batch, weighed so that the expectation is the same.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def evidence_lower_bound(
     cell_weights
         ``(n,)``, weights of the reconstruction; ``None`` weighs every cell with one.
     """
-    shared, global_kl = model.global_posterior(n_particles)
+    shared, global_kl = model.posterior_for(batch.conditions, n_particles)
     lifted = model.lift(batch.counts, batch.conditions.library_size)
     of_cells, cells_kl = model.infer_cells(lifted, batch.conditions, n_particles)
     latents = {**shared, **of_cells}

@@ -26,7 +26,7 @@ from cradle.evaluation.interactions import (
 from cradle.evaluation.moments import SCORED_SPLITS, observed_effects
 
 if TYPE_CHECKING:
-    from cradle.evaluation.strata import Batches
+    from cradle.evaluation.moments import Moments
     from cradle.runs import Run
 
 Progress = Callable[[int, int], None]
@@ -101,8 +101,8 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
     """Interactions of the measured pairs whose genes were measured alone, and their genes.
 
     All cells of train, val and test. The replicates are the bootstrap of cells in its normal
-    limit: means drawn with the cells' variance, the noise of the control, and of the controls of
-    each batch, common to all three effects.
+    limit: means drawn with the cells' variance and the correlation of their genes, the noise of the
+    control, and of the controls of each batch, common to all three effects.
     No genes, and no class, where one of the four groups has fewer than ``MIN_CELLS``.
     """
     pooled = run.moments.pool()
@@ -113,14 +113,14 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
     sd = np.sqrt(np.nan_to_num(pooled.var) / pooled.n[:, None])
     if CONTROL not in row:
         return found
-    errors = observed_effects(run.moments)
+    errors = observed_effects(run.moments, moderated=True)
     if run.moments.batches is not None:
         shares = run.moments.batch_shares(SCORED_SPLITS, None, passing_only=False)
         far = shares - shares[row[CONTROL]]
 
     def replicated(label: str) -> Array:
         i = row[label]
-        noise = rng.standard_normal((N_BOOTSTRAPS, pooled.mean.shape[1]))
+        noise = run.moments.noise(N_BOOTSTRAPS, rng)
         return np.concatenate([pooled.mean[[i]], pooled.mean[i] + noise * sd[i]])
 
     for pair in pooled.labels:
@@ -138,7 +138,7 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
         control = replicated(CONTROL)
         effects = [replicated(label) - control for label in labels]
         if run.moments.batches is not None:
-            drawn = _of_batches(run.moments.batches, far[[row[label] for label in labels]])
+            drawn = _of_batches(run.moments, far[[row[label] for label in labels]])
             for effect, noise in zip(effects, drawn, strict=True):
                 effect[1:] += noise
         se = errors.rows(labels).se
@@ -148,7 +148,7 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
     return found
 
 
-def _of_batches(batches: Batches, far: Array) -> Array:
+def _of_batches(moments: Moments, far: Array) -> Array:
     """What the noise in the controls of each batch adds to effects measured against them.
 
     Parameters
@@ -160,11 +160,14 @@ def _of_batches(batches: Batches, far: Array) -> Array:
     -------
     (n_effects, N_BOOTSTRAPS, n_genes); in a replicate a batch moves all effects together.
     """
-    n_effects, n_genes = len(far), batches.error.shape[1]
-    joint = np.einsum("ib,bg,jb->gij", far, batches.error.astype(float), far)
+    assert moments.batches is not None
+    error = moments.batches.error.astype(float)
+    n_effects, n_genes = len(far), error.shape[1]
+    joint = np.einsum("ib,bg,jb->gij", far, error, far)
     root = np.linalg.cholesky(joint + _TINY * np.eye(n_effects))
-    drawn = np.random.default_rng(0).standard_normal((N_BOOTSTRAPS, n_effects, n_genes))
-    return np.asarray(np.einsum("gij,njg->ing", root, drawn, optimize=True))
+    drawn = moments.noise(N_BOOTSTRAPS * n_effects, np.random.default_rng(0))
+    each = drawn.reshape(N_BOOTSTRAPS, n_effects, n_genes)
+    return np.asarray(np.einsum("gij,njg->ing", root, each, optimize=True))
 
 
 def _predicted(

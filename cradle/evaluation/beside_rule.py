@@ -28,7 +28,7 @@ N_RESAMPLES = 100
 #: Where it is said who is ahead: splits with a standard error.
 JUDGED = ("test", "all")
 #: Means of groups of cells × genes; beyond it resampling would take too long and too much memory.
-MAX_MEANS = 10**8
+MAX_MEANS = 3 * 10**7
 #: A distance in ATE-R² below which neither is ahead.
 LEVEL = 0.005
 
@@ -140,8 +140,8 @@ def standard_errors(
     """How far another draw of as many cells would move model minus rule in ATE-R².
 
     Standard deviation over ``N_RESAMPLES`` draws of what was measured, the rule worked out anew
-    from each. The mean of every group of cells is drawn about the measured one, normal, gene by
-    gene; the model is not trained anew.
+    from each. The mean of every group of cells is drawn about the measured one, normal, with what
+    the genes of a cell have in common; the model is not trained anew.
 
     Parameters
     ----------
@@ -150,9 +150,10 @@ def standard_errors(
 
     Returns
     -------
-    By split; None where there are more than ``MAX_MEANS`` means.
+    By split; None where there are more than ``MAX_MEANS`` means, or a file of an earlier version
+    does not tell what genes have in common.
     """
-    if scoring.moments.mean.size > MAX_MEANS:
+    if scoring.moments.mean.size > MAX_MEANS or scoring.moments.residuals is None:
         return dict.fromkeys(rules)
     rows = {split: scoring.answered(split) for split in rules}
     models = {split: scoring.predicted.rows(asked).columns(scoring.moments.genes)
@@ -176,10 +177,14 @@ def _resampled(moments: Moments, rng: np.random.Generator) -> Iterator[Moments]:
     variance = np.zeros(moments.mean.shape, np.float32)  # of groups that count in no split: none
     here = known.notna().to_numpy()
     variance[here] = np.nan_to_num(pooled.var[known[here].astype(int)])
-    error = np.sqrt(variance / moments.groups["n_cells"].to_numpy(np.float32)[:, None])
+    sizes = moments.groups["n_cells"].to_numpy(np.float32)[:, None]
+    error = np.sqrt(variance / sizes)
     for _ in range(N_RESAMPLES):
-        noise = rng.standard_normal(error.shape, np.float32)
-        yield replace(moments, mean=moments.mean + error * noise)
+        mean = moments.mean + error * moments.noise(len(error), rng)
+        if moments.batches is not None:
+            of_batch = np.sqrt(moments.batches.error)
+            mean += (moments.batches.cells / sizes) @ (of_batch * moments.noise(len(of_batch), rng))
+        yield replace(moments, mean=mean)
 
 
 def rule_section(scoring: Scoring) -> dict[str, Any]:

@@ -34,6 +34,28 @@ def draw_margin(per_draw: FloatArray, level: float = 0.95, axis: int = 0) -> Flo
     return np.asarray(stdtrit(n_draws - 1, (1 + level) / 2) * np.sqrt(1 + 1 / n_draws) * sd)
 
 
+def moderated_variance(
+    variance: FloatArray, n: IntArray, control: FloatArray
+) -> npt.NDArray[np.float64]:
+    """Variance of each group of cells, averaged with that of as many control cells.
+
+    Counts are sparse: a few cells in which a gene happens to be silent have no variance, which is
+    no certainty. Of 20 cells the plain one puts 90 % of the differences from other cells of the
+    same perturbation within 1.96 standard errors, this one 97 % (``assets/benchmarks/README.md``).
+
+    Parameters
+    ----------
+    variance
+        (n_groups, n_genes), NaN for a single cell.
+    n
+        Cells of each group.
+    control
+        (n_genes,).
+    """
+    own, theirs = (n - 1)[:, None], n[:, None]
+    return np.asarray((own * np.nan_to_num(variance) + theirs * control) / (own + theirs))
+
+
 class Widening(NamedTuple):
     """What an interval lacks that knows the posterior alone: half widths become
     ``√((factor · half width)² + floor²)``."""

@@ -14,8 +14,9 @@ import scipy.sparse as sp
 
 from cradle.data.schema import CONTROL
 from cradle.errors import InputError
+from cradle.evaluation import shared_noise
 from cradle.evaluation.cell_groups import add_by_group, cell_keys
-from cradle.evaluation.effects import Effects
+from cradle.evaluation.effects import Effects, moderated_variance
 from cradle.evaluation.strata import Batches, batch_offsets, batches_of, merged
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ class Moments:
         Mean and sum of squared deviations per group, (n_groups, n_genes), float32.
     batches
         Those whose own controls cells were compared with; None where there are none.
+    residuals
+        Of some cells from the mean of their perturbation, `standardized`, (n_cells, n_genes); None
+        in files of earlier versions.
     """
 
     groups: pd.DataFrame
@@ -74,6 +78,11 @@ class Moments:
     mean: npt.NDArray[np.float32]
     m2: npt.NDArray[np.float32]
     batches: Batches | None = None
+    residuals: shared_noise.Residuals | None = None
+
+    def noise(self, n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """Noise of means of cells, in standard errors, (n, n_genes)."""
+        return shared_noise.draws(self.residuals, n, len(self.genes), rng)
 
     def pool(
         self, splits: Collection[str] | None = None, halves: Collection[int] | None = None,
@@ -176,22 +185,29 @@ def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) ->
     groups = grouped.size().rename("n_cells").reset_index().astype(_TYPES)
     del keys, grouped
     totals, squares = np.zeros((2, len(groups), adata.n_vars))
+    some, kept = shared_noise.sampled_cells(adata.obs_names.to_numpy(), seed), []
     library_size = adata.obs["library_size"].to_numpy(np.float64)
     for start in range(0, adata.n_obs, chunk_size):
         rows = slice(start, start + chunk_size)
         expression = log2_expression(adata.X[rows], library_size[rows])
         add_by_group(totals, expression, group[rows])
         add_by_group(squares, expression.multiply(expression), group[rows])
+        kept.append(expression[some[(some >= start) & (some < rows.stop)] - start].toarray())
     n = groups["n_cells"].to_numpy()[:, None]
     # in place: each of these arrays has a number for every group and gene
     mean, m2 = np.divide(totals, n, out=totals), squares
     m2 -= n * mean**2
     np.maximum(m2, 0.0, out=m2)
     batches = batches_of(groups, GROUP_KEYS, mean, m2, CONTROL)
-    mean -= batch_offsets(groups, mean, CONTROL)
+    offsets = batch_offsets(groups, mean, CONTROL)
+    mean -= offsets
+    kept_of = group[some].astype(np.intp)
+    own = shared_noise.mean_of_perturbation(groups, mean, kept_of)
+    residuals = shared_noise.standardized(np.concatenate(kept) - offsets[kept_of] - own)
     groups, mean, m2 = merged(groups, GROUP_KEYS, mean, m2)
     genes = tuple(str(gene) for gene in adata.var_names)
-    return Moments(groups, genes, mean.astype(np.float32), m2.astype(np.float32), batches)
+    means = mean.astype(np.float32), m2.astype(np.float32)
+    return Moments(groups, genes, *means, batches, residuals)
 
 
 def log2_expression(counts: object, library_size: FloatArray) -> sp.csr_matrix:
@@ -208,6 +224,7 @@ def observed_effects(
     side: Side = "all",
     control_half: int | None = None,
     treated_half: int | None = None,
+    moderated: bool = False,
 ) -> Effects:
     """Mean of each perturbation minus the mean of control, with its standard error.
 
@@ -219,6 +236,9 @@ def observed_effects(
         Every cell, or the QC-passing ones.
     control_half, treated_half
         Only one random half of the control (treated) cells.
+    moderated
+        Whether standard errors are those of `moderated_variance`, for what is judged by them one
+        by one; sums of their squares need the unbiased ones.
 
     Notes
     -----
@@ -232,7 +252,10 @@ def observed_effects(
     control = pooled_control(moments, split, side, control_half)
     treated = [i for i, label in enumerate(pooled.labels) if label != CONTROL]
     n = pooled.n[treated]
-    variance = pooled.var[treated] / n[:, None] + control.var / control.n
+    spread = pooled.var[treated]
+    if moderated:
+        spread = moderated_variance(spread, n, control.var)
+    variance = spread / n[:, None] + control.var / control.n
     if moments.batches is not None:
         shares = moments.batch_shares(_splits(split), _half(treated_half), passing)[treated]
         theirs = control_splits(moments, split, side)

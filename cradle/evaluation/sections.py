@@ -53,11 +53,15 @@ class Scoring:
     side: Side = "all"
     train_passing: bool = False
 
-    def observed(self, split: str, half: int | None = None) -> Effects | None:
+    def observed(
+        self, split: str, half: int | None = None, *, moderated: bool = False
+    ) -> Effects | None:
         """Observed effects of a split on the scored perturbations; None when it has none."""
         if not self.scored(split):
             return None
-        found = observed_effects(self.moments, split, self.side, control_half=half)
+        found = observed_effects(
+            self.moments, split, self.side, control_half=half, moderated=moderated
+        )
         return found.rows(self.scored(split))
 
     def scored(self, split: str) -> list[str]:
@@ -129,7 +133,11 @@ def ceilings(scoring: Scoring, half: int | None = None) -> JSON:
 
 def coverages(scoring: Scoring) -> JSON:
     """Empirical coverage of the model's intervals in each split; held-out pairs are `test`."""
-    return _by_split(scoring, lambda o: coverage(o, scoring.predicted), None)
+    observed = {split: scoring.observed(split, moderated=True) for split in SPLITS}
+    return {
+        split: None if found is None else coverage(found, scoring.predicted)
+        for split, found in observed.items()
+    }
 
 
 def replicate(scoring: Scoring) -> JSON:

@@ -33,9 +33,11 @@ def save_moments(moments: Moments, path: Path) -> None:
     """Write moments, whole or not at all."""
     groups = {name: moments.groups[name].tolist() for name in COLUMNS}
     names = {"groups": groups, "genes": list(moments.genes)}
-    arrays = {"mean": moments.mean, "m2": moments.m2}
+    arrays: dict[str, Any] = {"mean": moments.mean, "m2": moments.m2}
     if moments.batches is not None:
         arrays |= {f"batch_{name}": of for name, of in moments.batches._asdict().items()}
+    if moments.residuals is not None:
+        arrays["residuals"] = moments.residuals
     _write(path, MOMENTS, names, arrays)
 
 
@@ -52,7 +54,10 @@ def load_moments(path: Path) -> Moments:
             _check(name, arrays[name], shape)
         if (groups["n_cells"] < 1).any() or (arrays["m2"] < 0).any():
             raise ValueError("a group without cells, or a negative sum of squares")
-        return Moments(groups, genes, arrays["mean"], arrays["m2"], batches)
+        residuals = arrays.get("residuals")  # absent in files of earlier versions
+        if residuals is not None:
+            _check("residuals", residuals, (len(residuals), len(genes)), np.float16)
+        return Moments(groups, genes, arrays["mean"], arrays["m2"], batches, residuals)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, "moments", error) from error
 
@@ -111,10 +116,10 @@ def _read(path: Path, kind: str, needed: tuple[str, ...]) -> tuple[dict[str, Any
     return {name: json.loads(value) for name, value in header.items()}, arrays
 
 
-def _check(name: str, values: Any, shape: tuple[int, int] | None) -> None:
+def _check(name: str, values: Any, shape: tuple[int, int] | None, kind: type = np.float32) -> None:
     wrong_shape = shape is not None and values.shape != shape
-    if wrong_shape or values.dtype != np.float32 or not np.isfinite(values).all():
-        raise ValueError(f"{name} is not a finite float32 table of shape {shape}")
+    if wrong_shape or values.dtype != kind or not np.isfinite(values).all():
+        raise ValueError(f"{name} is not a finite {kind.__name__} table of shape {shape}")
 
 
 def _damaged(path: Path, content: str, error: Exception) -> InputError:

@@ -69,6 +69,11 @@ class PerturbationVAE(nn.Module, ABC):
     ) -> tuple[Latents, KL]:
         """Samples of the plated variables ``(K, ...)`` and their KLs, summed, each ``(K,)``."""
 
+    def posterior_for(self, conditions: Conditions, n_particles: int) -> tuple[Latents, KL]:
+        """`global_posterior` for a step on these cells: what they do not need may be left out of
+        the samples, and a KL be an unbiased estimate."""
+        return self.global_posterior(n_particles)
+
     @abstractmethod
     def lift(self, counts: Tensor, library_size: Tensor | None = None) -> Tensor:
         """Encoder's view of the counts ``(n, G)`` before any conditioning, ``(n, n_hidden)``.

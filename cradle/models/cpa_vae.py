@@ -10,7 +10,7 @@ from torch.distributions import Normal, kl_divergence
 
 from cradle.models.base import KL, Latents, Plate, centred_normal
 from cradle.models.config import VAEConfig
-from cradle.models.sams_vae import SAMSVAE
+from cradle.models.sams_vae import SAMSVAE, Few, rows_of, total
 
 
 class DenseEffects(nn.Module):
@@ -29,14 +29,16 @@ class DenseEffects(nn.Module):
         log_scale = math.log(config.embedding_init_scale)
         self.embedding_log_scale = nn.Parameter(torch.full(size, log_scale))
 
-    def forward(self, n_particles: int, generator: torch.Generator | None) -> tuple[Latents, KL]:
-        """Effects ``(K, T, D)`` and their KL ``(K,)``."""
-        scale = self.embedding_log_scale.exp()
-        posterior = Normal(self.embedding_location, scale, validate_args=False)
+    def forward(
+        self, n_particles: int, generator: torch.Generator | None, few: Few | None = None
+    ) -> tuple[Latents, KL]:
+        """Effects ``(K, T, D)`` and their KL ``(K,)``; or those of a few genes."""
+        scale = rows_of(self.embedding_log_scale, few).exp()
+        posterior = Normal(rows_of(self.embedding_location, few), scale, validate_args=False)
         noise = torch.randn((n_particles, *scale.shape), generator=generator, device=scale.device)
-        kl = kl_divergence(posterior, centred_normal(scale.new_tensor(self.prior_scale))).sum()
+        kl = kl_divergence(posterior, centred_normal(scale.new_tensor(self.prior_scale)))
         effect = posterior.loc + posterior.scale * noise
-        return {"effect": effect}, {"embedding": kl.expand(n_particles)}
+        return {"effect": effect}, {"embedding": total(kl, few).expand(n_particles)}
 
 
 class CPAVAE(SAMSVAE):

@@ -15,7 +15,7 @@ from torch.nn import functional
 from cradle.batches import CellBatch, Conditions, DataShape
 from cradle.models.base import KL, Latents, Part, Plate, centred_normal
 from cradle.models.config import VAEConfig
-from cradle.models.sams_vae import SAMSVAE
+from cradle.models.sams_vae import SAMSVAE, Few
 from cradle.nn.blocks import GaussianMLP, Repeated
 from cradle.nn.relaxed import straight_through_categorical
 
@@ -136,10 +136,10 @@ class CradleVAE(SAMSVAE):
         return self.artifact.shares()
 
     def global_posterior(
-        self, n_particles: int, generator: torch.Generator | None = None
+        self, n_particles: int, generator: torch.Generator | None = None, few: Few | None = None
     ) -> tuple[Latents, KL]:
-        """Masks, effects ``(K, T, D)`` and the artifact ``(K, C, D)``."""
-        latents, kl = super().global_posterior(n_particles, generator)
+        """Masks, effects ``(K, T, D)``, or of a few genes, and the artifact ``(K, C, D)``."""
+        latents, kl = super().global_posterior(n_particles, generator, few)
         u, kl_artifact = self.artifact(n_particles, generator)
         return {**latents, "artifact": u}, {**kl, **kl_artifact}
 

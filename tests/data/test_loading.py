@@ -84,6 +84,8 @@ def test_counterparts_are_the_median_of_the_failed_cells_of_the_same_label(cells
 
 def test_statistics_equal_numpy(cells):
     shape = cells.shape()
+    carried = cells.dosage[torch.from_numpy(cells.label)].mean(0)
+    np.testing.assert_allclose(shape.perturbed_share, carried, rtol=1e-6)
     log1p = np.log1p(cells.counts.toarray())
     np.testing.assert_allclose(shape.log1p_mean, log1p.mean(0), rtol=1e-5)
     np.testing.assert_allclose(shape.log1p_sd, log1p.std(0, ddof=1), rtol=1e-4)
