@@ -113,7 +113,7 @@ def _observed(run: Run) -> dict[str, tuple[Interaction, Genes | None]]:
     sd = np.sqrt(np.nan_to_num(pooled.var) / pooled.n[:, None])
     if CONTROL not in row:
         return found
-    errors = observed_effects(run.moments, moderated=True)
+    errors = observed_effects(run.moments, pooled_variance=True)
     if run.moments.batches is not None:
         shares = run.moments.batch_shares(SCORED_SPLITS, None, passing_only=False)
         far = shares - shares[row[CONTROL]]

@@ -171,7 +171,8 @@ def _refusal(fault: tuple[str, str], place: str, others: list[str]) -> InputErro
     do = "Put the raw counts into X, layers['counts'] or raw."
     if kind == "logged":
         do += (
-            " Where it is log1p(counts · scale / total), ask for the exact inversion"
-            " (invert_log1p); it is refused when a count does not come back whole."
+            " Where it is log1p(counts · scale / total), ask to have it turned back into counts"
+            " (a switch on page Data, --invert-log1p); refused when a count does not come back"
+            " whole."
         )
     return InputError(what, f"{example}.{elsewhere}", do)

@@ -13,9 +13,9 @@ from cradle.errors import InputError
 CONTROL = "control"  # label of the unperturbed cells
 JOIN = "+"
 
-# With an optional guide number, as in "non-targeting_0042", "NegCtrl10" or "NTg1".
+# With an optional guide number, as in "non-targeting_0042", "NegCtrl10", "NTC_1" or "NTg1".
 _CONTROL_NAME = re.compile(
-    r"(control|ctrl|nt|non[-_ ]?targeting|neg(ative)?[-_ ]?(ctrl|control))"
+    r"(control|ctrl|ntc?|non[-_ ]?targeting|neg(ative)?[-_ ]?(ctrl|control))"
     r"([-_ ]?(sg|g)?[-_ ]?\d+)?",
     re.IGNORECASE,
 )

@@ -80,11 +80,16 @@ def _unit_of_totals(base: Floats, totals: Floats) -> Floats:
     """Smallest count of each cell: the largest whose implied total is not above the reported."""
     unit = np.floor(totals * (1 + _RELATIVE) / base)
     share = unit * base / totals
-    # A unit above one is the exception; were it the rule, any total could be met.
-    if not (share >= _LOWEST_SHARE).all() or not np.median(base / totals) >= _LOWEST_SHARE:
+    other = ~(share >= _LOWEST_SHARE)
+    if other.any():
         raise _refusal(
-            f"{int((~(share >= _LOWEST_SHARE)).sum())} cells whose values imply another total "
-            "than the file reports"
+            f"{int(other.sum())} cells whose values imply another total than the file reports"
+        )
+    # A unit above one is the exception; were it the rule, any total could be met.
+    if not np.median(base / totals) >= _LOWEST_SHARE:
+        raise _refusal(
+            f"values that imply {np.median(base):,.0f} counts in the median cell, where the file "
+            f"reports {np.median(totals):,.0f}: they were normalised to another total"
         )
     return unit
 

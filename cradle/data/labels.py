@@ -15,6 +15,9 @@ PLAIN_SEPARATORS = ("+", ",", "|")  # no gene name holds one of these
 WHOLE = "none"  # what to pass as separator for labels that are one gene each
 
 _GUIDE = re.compile(r"(?:_g|[-_.](?:sgrna|sg|grna|guide))[-_]?\d+(?=$|[+,|_ ])", re.IGNORECASE)
+#: Such endings are part of many names: they are guides where a gene of the file is left.
+_MAYBE_GUIDE = re.compile(r"(?:[-.]g?|g)\d+$")
+_PART = re.compile(r"[^+,|_ ]+")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,14 @@ def adamson_label(text: str) -> str:
 
 
 def _without_guide(text: str, known: _Names) -> str:
-    return text if known.is_whole(text) else _GUIDE.sub("", text)
+    """Genes without guide numbers: KLF1_sg2, and KLF1g2 or KLF1-2 where KLF1 is a gene."""
+
+    def gene(part: re.Match[str]) -> str:
+        name = part[0]
+        left = _MAYBE_GUIDE.sub("", name)
+        return left if left in known.genes and not known.is_whole(name) else name
+
+    return text if known.is_whole(text) else _PART.sub(gene, _GUIDE.sub("", text))
 
 
 def _parse(text: str, separator: str, known: _Names) -> str:

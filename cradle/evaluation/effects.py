@@ -34,14 +34,15 @@ def draw_margin(per_draw: FloatArray, level: float = 0.95, axis: int = 0) -> Flo
     return np.asarray(stdtrit(n_draws - 1, (1 + level) / 2) * np.sqrt(1 + 1 / n_draws) * sd)
 
 
-def moderated_variance(
-    variance: FloatArray, n: IntArray, control: FloatArray
+def variance_with_control(
+    variance: FloatArray, n: IntArray, control: FloatArray, n_control: IntArray
 ) -> npt.NDArray[np.float64]:
-    """Variance of each group of cells, averaged with that of as many control cells.
+    """Variance of cells about the mean of their own group, over the group and control together.
 
-    Counts are sparse: a few cells in which a gene happens to be silent have no variance, which is
-    no certainty. Of 20 cells the plain one puts 90 % of the differences from other cells of the
-    same perturbation within 1.96 standard errors, this one 97 % (``assets/benchmarks/README.md``).
+    Counts are sparse: a few cells in which a gene happens to be silent have no variance of their
+    own, which is no certainty. Of 20 cells of the demo the variance of their own puts 90 % of the
+    differences from other cells of the same perturbation within 1.96 standard errors, this one
+    95 % (``assets/benchmarks/README.md``).
 
     Parameters
     ----------
@@ -49,10 +50,10 @@ def moderated_variance(
         (n_groups, n_genes), NaN for a single cell.
     n
         Cells of each group.
-    control
-        (n_genes,).
+    control, n_control
+        Variance among control cells, (n_genes,), and their number.
     """
-    own, theirs = (n - 1)[:, None], n[:, None]
+    own, theirs = (n - 1)[:, None], n_control - 1
     return np.asarray((own * np.nan_to_num(variance) + theirs * control) / (own + theirs))
 
 

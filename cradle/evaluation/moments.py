@@ -16,7 +16,7 @@ from cradle.data.schema import CONTROL
 from cradle.errors import InputError
 from cradle.evaluation import shared_noise
 from cradle.evaluation.cell_groups import add_by_group, cell_keys
-from cradle.evaluation.effects import Effects, moderated_variance
+from cradle.evaluation.effects import Effects, variance_with_control
 from cradle.evaluation.strata import Batches, batch_offsets, batches_of, merged
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def observed_effects(
     side: Side = "all",
     control_half: int | None = None,
     treated_half: int | None = None,
-    moderated: bool = False,
+    pooled_variance: bool = False,
 ) -> Effects:
     """Mean of each perturbation minus the mean of control, with its standard error.
 
@@ -236,9 +236,9 @@ def observed_effects(
         Every cell, or the QC-passing ones.
     control_half, treated_half
         Only one random half of the control (treated) cells.
-    moderated
-        Whether standard errors are those of `moderated_variance`, for what is judged by them one
-        by one; sums of their squares need the unbiased ones.
+    pooled_variance
+        Whether standard errors are those of `variance_with_control`, for what is judged by them
+        one by one; sums of their squares need the unbiased ones.
 
     Notes
     -----
@@ -253,8 +253,8 @@ def observed_effects(
     treated = [i for i, label in enumerate(pooled.labels) if label != CONTROL]
     n = pooled.n[treated]
     spread = pooled.var[treated]
-    if moderated:
-        spread = moderated_variance(spread, n, control.var)
+    if pooled_variance:
+        spread = variance_with_control(spread, n, control.var, control.n)
     variance = spread / n[:, None] + control.var / control.n
     if moments.batches is not None:
         shares = moments.batch_shares(_splits(split), _half(treated_half), passing)[treated]

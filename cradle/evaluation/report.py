@@ -149,7 +149,9 @@ def _predicted(run: Run, wanted: list[str]) -> Effects:
     path.unlink(missing_ok=True)  # as the posterior has them
     asked = [label for label in wanted if run.design.expresses(label)]
     effects = run.predictor().treatment_effects(asked).extended(wanted)
-    observed = Scoring(run.moments, effects, run.perturbed_genes).observed("val", moderated=True)
+    observed = Scoring(run.moments, effects, run.perturbed_genes).observed(
+        "val", pooled_variance=True
+    )
     if effects.lower is None or observed is None:
         return effects
     found = widening(observed, effects)

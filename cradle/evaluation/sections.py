@@ -54,13 +54,13 @@ class Scoring:
     train_passing: bool = False
 
     def observed(
-        self, split: str, half: int | None = None, *, moderated: bool = False
+        self, split: str, half: int | None = None, *, pooled_variance: bool = False
     ) -> Effects | None:
         """Observed effects of a split on the scored perturbations; None when it has none."""
         if not self.scored(split):
             return None
         found = observed_effects(
-            self.moments, split, self.side, control_half=half, moderated=moderated
+            self.moments, split, self.side, control_half=half, pooled_variance=pooled_variance
         )
         return found.rows(self.scored(split))
 
@@ -133,7 +133,7 @@ def ceilings(scoring: Scoring, half: int | None = None) -> JSON:
 
 def coverages(scoring: Scoring) -> JSON:
     """Empirical coverage of the model's intervals in each split; held-out pairs are `test`."""
-    observed = {split: scoring.observed(split, moderated=True) for split in SPLITS}
+    observed = {split: scoring.observed(split, pooled_variance=True) for split in SPLITS}
     return {
         split: None if found is None else coverage(found, scoring.predicted)
         for split, found in observed.items()

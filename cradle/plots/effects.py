@@ -21,8 +21,8 @@ def top_genes(
     Parameters
     ----------
     table
-        Columns ``gene`` and ``predicted``, optionally ``lower``, ``upper`` and ``observed``, in
-        log2 units; drawn in the order given, first on top.
+        Columns ``gene`` and ``predicted``, optionally ``lower``, ``upper``, ``observed`` and
+        ``added_up``, in log2 units; drawn in the order given, first on top.
     title
         Figure title.
     names
@@ -40,6 +40,12 @@ def top_genes(
             marker={"color": beside.color, "symbol": f"{beside.symbol}-open", "size": 10,
                     "line": {"width": 2}},
             hovertemplate=f"%{{y}}: {names[1]} %{{x:+.2f}}<extra></extra>",
+        )  # fmt: skip
+    if "added_up" in table:
+        fig.add_scatter(
+            x=table["added_up"], y=table["gene"], mode="markers", name="single genes added up",
+            marker={"color": NEUTRAL, "symbol": "line-ns-open", "size": 12, "line": {"width": 2}},
+            hovertemplate="%{y}: single genes added up %{x:+.2f}<extra></extra>",
         )  # fmt: skip
     fig.add_scatter(
         x=table["predicted"], y=table["gene"], mode="markers", name=names[0],

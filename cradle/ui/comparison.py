@@ -36,6 +36,8 @@ from cradle.ui.labels import safe_labels
 
 Reference = Literal["control", "perturbed"]
 MODEL = "model"
+#: Rule that stands beside the model in tables of single perturbations, and by which scores.
+BESIDE, RULE_SCORES = "additive", ("ate_rho", "ate_r2")
 
 
 class Terms(NamedTuple):
@@ -227,14 +229,17 @@ def beside_best_rule(terms: Terms, with_targets: bool) -> BesideRule | None:
 
 @st.cache_resource(max_entries=24, show_spinner="Scoring …")
 def agreement(terms: Terms) -> pd.DataFrame:
-    """Scores of the model on each perturbation by itself, best ATE-ρ first."""
+    """Scores of the model on each perturbation by itself, best ATE-ρ first, and of the rule
+    ``BESIDE``; None where that does not apply."""
     found, rows = compared(terms), []
     for i, label in enumerate(found.observed.perturbations):
         one = found.of(label)
         scores = score(one.observed, one.predicted[MODEL]) or {}
         n_cells = None if found.observed.n_cells is None else int(found.observed.n_cells[i])
+        rule = score(one.observed, one.predicted[BESIDE]) or {}
         rows.append({"perturbation": label, "n_cells": n_cells}
-                    | {name: scores.get(name) for name in EFFECT_METRICS})  # fmt: skip
+                    | {name: scores.get(name) for name in EFFECT_METRICS}
+                    | {f"rule_{name}": rule.get(name) for name in RULE_SCORES})  # fmt: skip
     return pd.DataFrame(rows).sort_values("ate_rho", ascending=False, ignore_index=True)
 
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from cradle.ui.effects_view import View
 
 N_NAMED = 5
-_CERTAIN = "more than chance"
-_OPEN = "so who is ahead is open"
+CLEAR = 2  # standard errors from which a distance is more than chance
 _NEGLIGIBLE = 0.005  # below it a score would be shown as -0.00
 MUCH_BY_CONTROL = 0.02
 MUCH_BY_CHANCE = 0.1  # Jaccard-50 of random lists; below 275 genes it is more
@@ -121,15 +120,17 @@ def _beside_rule(view: View) -> None:
 def distance_words(found: BesideRule, error: float | None) -> str:
     """How far model and best rule are apart in ATE-R², beside its standard error where known."""
     (model, rule, _), name = found.everything, BASELINES[found.rule].label
-    who = "The model is ahead of" if model > rule else "The model is behind"
-    words = f"**{who} the best simple rule** ({name}) in ATE-R²: {model:.2f} against {rule:.2f}"
+    where = "ahead of" if model > rule else "behind"
+    verdict = f"The model is {where} the best simple rule** ({name})"
+    against = f"{model:.2f} against {rule:.2f}"
     if error is None:
-        return words + "."
-    ratio = abs(model - rule) / error
-    return words + (
-        ". Measured again, on as many cells, the distance would vary by "
-        f"±\u00a0{error:.2g} (standard error); it is {ratio:.1f} times that, "
-        f"{_CERTAIN if ratio > 2 else _OPEN}."
+        return f"**{verdict} in ATE-R²: {against}."
+    gap = abs(model - rule)
+    if gap <= CLEAR * error:
+        verdict = f"The model and the best simple rule** ({name}) **cannot be told apart**"
+    return (
+        f"**{verdict} in ATE-R²: {against}. With other cells, as many, that distance of {gap:.2f} "
+        f"would vary by ±\u00a0{error:.2f} (standard error)."
     )
 
 
@@ -139,11 +140,12 @@ def rests_on(found: BesideRule) -> str:
     tried = [of for of, pair in found.without.items() if pair is not None]
     turned = found.turned_by()
     if not turned:
-        return f"No single {' or '.join(tried)} decides that." if tried else ""
-    parts = [f"without {safe_label(str(pair.left_out))} they are {pair.model:.2f} and "
+        return f"No single {' or '.join(tried)} decides which is higher." if tried else ""
+    parts = [f"without {safe_label(str(pair.left_out))} the model has {pair.model:.2f}, the rule "
              f"{pair.rule:.2f}" for _, pair in turned]  # fmt: skip
     who = " and a single ".join(of for of, _ in turned)
-    return f"**A single {who} decide{'s' * (len(turned) == 1)} that**: {', '.join(parts)}."
+    decide = f"decide{'s' * (len(turned) == 1)}"
+    return f"**A single {who} {decide} which is higher**: {', '.join(parts)}."
 
 
 def control_words(found: BesideRule, with_observed: float | None) -> str:
@@ -154,6 +156,6 @@ def control_words(found: BesideRule, with_observed: float | None) -> str:
     if with_observed is None or with_observed - found.everything.model < MUCH_BY_CONTROL:
         return ""
     return (
-        "With control as observed, not as the model has it, the model has "
-        f"{with_observed:.2f}: an effect counts an error in its control for every perturbation."
+        "A part of its distance from 1 is how it predicts unperturbed cells, from which every "
+        f"effect is taken: with those as observed it has {with_observed:.2f}."
     )

@@ -13,6 +13,7 @@ from cradle.models.baselines import BASELINES
 from cradle.plots.effects import top_genes
 from cradle.plots.scatter import effect_scatter, spots
 from cradle.ui import comparison
+from cradle.ui.effects_download import effects_table, with_units
 from cradle.ui.evidence import interval_words
 from cradle.ui.figures import figure_with_table, plotted, slug
 from cradle.ui.gene_view import gene_violins
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cradle.runs import Run
 
 ALL = "all perturbations"
-_WINNING = ("ate_rho", "ate_r2")  # scores by which a rule can be ahead
 
 
 class View(NamedTuple):
@@ -129,7 +129,7 @@ def scatter(view: View) -> str | None:
             others=others,
             other_name="" if view.baseline is None else BASELINES[view.baseline].label,
         ),
-        _without_row(table), f"effects_{view.slug}",
+        effects_table(view.terms, view.baseline), f"effects_{view.slug}",
         alt=f"Scatter of predicted against observed effects, {view.words}; correlation {rho:.2f}.",
         select=["points"],
     )  # fmt: skip
@@ -147,26 +147,22 @@ def _spots(table: pd.DataFrame) -> pd.DataFrame:
     return shown.assign(**{name: safe_labels(shown[name]) for name in ("perturbation", "gene")})
 
 
-@once
-def _without_row(table: pd.DataFrame) -> pd.DataFrame:
-    return table.drop(columns="row")
-
-
 def not_behind(rows: pd.DataFrame) -> str:
-    """Rules that do at least as well as the model by either score, with the scores in which.
+    """Rules that do at least as well as the model by some score, with the scores in which.
 
     Parameters
     ----------
     rows
         Scores of the model and of rules, by name.
     """
-    at_least = rows[list(_WINNING)].ge(rows.loc[comparison.MODEL, list(_WINNING)])
+    scored = list(EFFECT_METRICS)
+    at_least = rows[scored].ge(rows.loc[comparison.MODEL, scored])
     named = []
     for name in at_least.index.intersection(list(BASELINES), sort=False):
-        scores = [METRICS[score].label for score in _WINNING if at_least.loc[name, score]]
+        scores = [METRICS[score].label for score in scored if at_least.loc[name, score]]
         if scores:
-            named.append(f"{BASELINES[name].label} ({' and '.join(scores)})")
-    return ", ".join(named)
+            named.append(f"{BASELINES[name].label} ({', '.join(scores)})")
+    return "; ".join(named)
 
 
 def _drawn(shown: pd.DataFrame) -> str:
@@ -201,7 +197,7 @@ def _everywhere(view: View, table: pd.DataFrame, name: str) -> None:
     rows, shown, few = comparison.strongest_of_gene(table, name)
     figure_with_table(
         plotted(top_genes, shown, title=f"{safe_label(name)} in each perturbation{few}"),
-        rows, f"gene_{slug(name)}_{view.slug}",
+        with_units(rows), f"gene_{slug(name)}_{view.slug}",
         alt=f"Predicted and observed effect of each perturbation on {safe_label(name)}.",
     )  # fmt: skip
     st.caption(f"Of {view.words}. Bars: {interval_words(view.terms.run_path)} Choose one "
@@ -218,10 +214,9 @@ def top(view: View) -> None:
     )  # fmt: skip
     table = comparison.strongest(table, by)
     shown = table.assign(gene=safe_labels(table["gene"]))
-    columns = ["gene", "observed", "se", "predicted", "lower", "upper", "n_cells", "targeted"]
     figure_with_table(
         plotted(top_genes, shown, title=f"{name}: the 20 strongest effects, {by}"),
-        table[columns], f"strongest_{view.slug}",
+        with_units(table), f"strongest_{view.slug}",
         alt="Predicted effects with intervals and observed effects of the strongest genes.",
     )  # fmt: skip
     bars = interval_words(view.terms.run_path)
@@ -233,6 +228,7 @@ def per_perturbation(view: View) -> None:
     st.subheader("Each perturbation by itself")
     table = comparison.agreement(view.terms).copy()
     table["perturbation"] = safe_labels(table["perturbation"])
+    rule = BASELINES[comparison.BESIDE].label
     st.dataframe(
         table, hide_index=True, placeholder="–", key="agreement",
         column_config={
@@ -242,6 +238,12 @@ def per_perturbation(view: View) -> None:
             **{name: st.column_config.NumberColumn(METRICS[name].label, format="%.2f",
                                                    help=METRICS[name].explanation)
                for name in EFFECT_METRICS if name != "ate_rho"},
+            **{f"rule_{name}": st.column_config.NumberColumn(f"{rule}: {METRICS[name].label}",
+                                                             format="%.2f")
+               for name in comparison.RULE_SCORES},
         },
     )  # fmt: skip
-    st.caption(f"Model against {view.words}; all genes. Few cells lower the score of any model.")
+    st.caption(
+        f"Predicted against observed effects of each: {view.words}; all genes. {rule}: the simple "
+        "rule, for comparison. Few cells lower the score of any model."
+    )

@@ -82,6 +82,8 @@ def coverage(run_path: str, split: str, words: str) -> None:
         f"against control; {found['n_left_out']:,} without a count on either side left out. The "
         "intervals that figures draw are about the true mean: the noise of the observed cells, "
         "which moves the observed effect, is not in them."
+        + " The intervals were set on these very cells."
+        * (split == "val")
     )
 
 

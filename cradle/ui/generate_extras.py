@@ -101,7 +101,7 @@ def _rows(run: Run, effects: dict[str, Any]) -> None:
             "support": st.column_config.TextColumn(help=" ".join(
                 f"{kind}: {words}" for kind, (_, _, words) in SUPPORT.items())),
             "size": st.column_config.NumberColumn(
-                "size of the effect (log2 units)", format="%.2f",
+                "total over all genes (log2 units)", format="%.2f",
                 help="Length of the vector of effects: the root of their summed squares, over all "
                 "modelled genes."),
             "changed": st.column_config.NumberColumn(

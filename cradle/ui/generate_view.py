@@ -21,6 +21,7 @@ from cradle.ui import (
     store,
     summaries,
 )
+from cradle.ui.effects_download import with_units
 from cradle.ui.evidence import interval_words
 from cradle.ui.figures import csv_bytes, figure, figure_with_table, plotted, slug, table_twin
 from cradle.ui.labels import CRITERIA as NAMES
@@ -141,19 +142,22 @@ def _top_genes(run: Run, query: Query) -> None:
         st.info("Control cells have no effect: pick a gene above to see what it changes.")
         return
     predicted = generation.effects(str(run.path), query.label, query.seed)
-    table = generation.top_genes(predicted, generation.observed(str(run.path)))
+    path = str(run.path)
+    table = generation.top_genes(predicted, generation.observed(path), generation.adding_up(path))
     figure_with_table(
         plotted(top_genes, table.assign(gene=safe_labels(table["gene"])),
                 title=f"{safe_label(query.label)}: the 20 genes predicted to change most"),
-        table, f"top_genes_{slug(query.label)}",
+        with_units(table), f"top_genes_{slug(query.label)}",
         alt="Predicted effect of each gene with its interval, and the observed one.",
     )  # fmt: skip
     n = int(table["n_cells"].max())
     observed = f"Observed: all {n:,} cells of all splits." if n else "Never measured."
+    if "added_up" in table:
+        observed += " Added up: the measured effects of its single genes, in training cells."
     st.caption(
         f"{GLOSSARY['effect']} Predicted with the artifact off"
         f"{'' if query.artifact == 'off' else _WHATEVER}, seed {query.seed}; bars: "
-        f"{interval_words(str(run.path), query.label)} {observed}"
+        f"{interval_words(path, query.label)} {observed}"
     )
 
 

@@ -9,9 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from cradle.bundle import asked, origin
+from cradle.data.dosage import genes_of
 from cradle.data.qc import QCThresholds, Threshold, judge_generated
 from cradle.evaluation.effects import Effects
 from cradle.evaluation.moments import observed_effects
+from cradle.evaluation.sections import train_means
+from cradle.models.baselines import Baseline, fit_baseline
 from cradle.plots.density import densities
 from cradle.plots.palette import ARTIFACT_OFF, ARTIFACT_ON
 from cradle.ui import store
@@ -107,16 +110,32 @@ def observed(run_path: str) -> Effects:
     return observed_effects(store.run_at(run_path).moments)
 
 
-def top_genes(predicted: Effects, observed: Effects | None, limit: int = 20) -> pd.DataFrame:
+@st.cache_resource(max_entries=4, show_spinner=False)
+def adding_up(run_path: str) -> Baseline:
+    """The rule that adds up the effects of single genes in the training cells of a run."""
+    run = store.run_at(run_path)
+    return fit_baseline("additive", train_means(run.moments, run.passing_only))
+
+
+def top_genes(
+    predicted: Effects, observed: Effects | None, rule: Baseline | None = None, limit: int = 20
+) -> pd.DataFrame:
     """Genes that the query changes most, with intervals and the observed effect beside.
 
     Returns
     -------
     DataFrame
-        gene, direction, predicted, lower, upper, observed, n_cells; log2 units.
+        gene, direction, predicted, lower, upper, observed, n_cells and, of a combination whose
+        genes the rule knows, added_up; log2 units.
     """
     table = predicted.to_frame().rename(columns={"effect": "predicted"})
     label = predicted.perturbations[0]
+    columns = ["gene", "direction", "predicted", "lower", "upper", "observed", "n_cells"]
+    if rule is not None and len(genes_of(label)) > 1:
+        told = rule.treatment_effects([label]).columns(predicted.genes).mean[0]
+        if np.isfinite(told).all():
+            table["added_up"] = told
+            columns.append("added_up")
     table["observed"], table["n_cells"] = np.nan, 0
     if observed is not None and label in observed.perturbations:
         row = observed.rows([label]).columns(predicted.genes)
@@ -124,7 +143,6 @@ def top_genes(predicted: Effects, observed: Effects | None, limit: int = 20) -> 
         table["n_cells"] = 0 if row.n_cells is None else int(row.n_cells[0])
     table["direction"] = np.where(table["predicted"] > 0, "up", "down")
     order = table["predicted"].abs().sort_values(ascending=False, kind="stable").index[:limit]
-    columns = ["gene", "direction", "predicted", "lower", "upper", "observed", "n_cells"]
     return table.loc[order, columns].reset_index(drop=True)
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from cradle.data.schema import CONTROL
 from cradle.evaluation.metrics import METRICS
 from cradle.ui import quality, store
+from cradle.ui.effects_scores import CLEAR
 from cradle.ui.labels import GLOSSARY, by_criteria, dataset_label, safe_label, split_name
 from cradle.ui.navigation import link
 from cradle.ui.sidebar import Choices
@@ -178,7 +179,20 @@ def in_words(scores: Mapping[str, Any], split: str, new: bool, *, pairs: bool = 
         else " Taking the effect that the same gene has in the training cells, without a model, "
     )
     text += _does(rule, found)
-    return text + (f"; the noise of the cells allows {ceiling}." if ceiling != "–" else ".")
+    text += f"; the noise of the cells allows {ceiling}." if ceiling != "–" else "."
+    return text + _undecided(scores, split)
+
+
+def _undecided(scores: Mapping[str, Any], split: str) -> str:
+    """Says where the model and the best rule cannot be told apart on these cells."""
+    found = (scores.get("beside_rule") or {}).get(split) or {}
+    error, both = found.get("standard_error"), found.get("everything")
+    if error is None or both is None or abs(both["model"] - both["rule"]) > CLEAR * error:
+        return ""
+    return (
+        f" In ATE-R² ({both['model']:.2f}, the best simple rule {both['rule']:.2f}) so few cells "
+        "cannot tell them apart."
+    )
 
 
 def _does(rule: Mapping[str, Any], found: Mapping[str, Any]) -> str:

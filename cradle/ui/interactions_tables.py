@@ -63,12 +63,24 @@ def measure_next(table: pd.DataFrame, run: Run) -> None:
         f"{safe_label(run.name)}{left}. Sorted by the lower end of the interval of the "
         "interaction: how far the pair is from the sum in log2 units, over all expressed genes. A "
         "pair with strong effects can be far from it at nearly 1 × the sum, so also pairs *near "
-        "the sum* stand first. The predicted class is in the CSV. The interval covers the model's "
+        "the sum* stand first. The predicted class, how the two genes make up the pair whatever "
+        "its size, is in the CSV. The interval covers the model's "
         "uncertainty about its parameters, not that the model is wrong; the figure above says how "
         "far to trust it. An effect that saturates (a gene cannot fall below zero) also counts "
         "as less than the sum."
     )
-    table_twin(shown, f"measure_next_{run.name}")
+    table_twin(_with_units(shown), f"measure_next_{run.name}")
+
+
+@once
+def _with_units(rows: pd.DataFrame) -> pd.DataFrame:
+    """As a file names the columns."""
+    return rows.rename(columns={
+        "predicted_scale": "predicted_times_the_sum", "predicted_standing": "predicted_to_be",
+        "alone": "genes_measured_alone", "strength": "interaction_log2",
+        "strength_low": "interaction_lower_95_log2", "strength_high": "interaction_upper_95_log2",
+        "predicted_kind": "predicted_class", "cells": "training_cells_of_rarer_gene",
+    })  # fmt: skip
 
 
 @once

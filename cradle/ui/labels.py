@@ -124,7 +124,8 @@ GLOSSARY = {
     "held_out": "A combination that the model never saw in training, neither for the weights nor "
     "for the thresholds; both of its genes were seen in other cells.",
     "effect": "Mean over cells of log2(1 + 10,000 · counts / library size) of the perturbation, "
-    "minus the same mean of the control cells. 1 means about twice the expression.",
+    "minus the same mean of the control cells. 1 means about twice the expression; of a gene with "
+    "hardly any counts, more than twice.",
     "floor": "What simple rules without a neural network reach from the same training cells. "
     "A model earns its keep only above them.",
     "ceiling": "The score that the true means would get: the observed effects carry sampling "
@@ -153,8 +154,8 @@ GLOSSARY = {
     "support": "How much the training data say about this query.",
     "seed": "Start of the random numbers: the same seed gives the same cells.",
     "interval": "95 % interval: over draws of the model's uncertain parameters, widened until it "
-    "held the effects seen in validation cells. These are of perturbations in training.",
-    "interval_pairs": "Strong effects of new pairs often lie outside.",
+    "held what validation cells show of perturbations in training.",
+    "interval_pairs": "Of pairs that were not in training, strong effects often lie outside.",
     "posterior": "95 % interval over draws of the model's uncertain parameters.",
     "split": "train: fitted on these cells; val: used to stop training; test: kept apart.",
 }

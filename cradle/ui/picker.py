@@ -63,6 +63,12 @@ def support(run: Run, label: str, note: str = "") -> None:
     own = int(table["n_train"].get(label, 0))  # without any, the badge says so
     alone = f", exactly this perturbation {own:,}" * (own > 0 and behind.get(label) != own)
     st.caption(words + (f" Training cells that carry each gene: {cells}{alone}." if cells else ""))
+    most = max(len(genes_of(str(p))) for p in table.index[table["n_train"] > 0])
+    if len(behind) > most:
+        st.warning(
+            f"**Nothing like it was ever seen**: no training cell carries more than {most} "
+            f"perturbed genes, so that nothing could check what the model says of {len(behind)}."
+        )
     groups = {"control": int(table["n_train"].get(CONTROL, 0)), **behind}
     groups |= {f"exactly {label}": own} if alone else {}
     few = [f"{safe_label(name)} ({n})" for name, n in groups.items() if n < MIN_CELLS]

@@ -74,7 +74,7 @@ def test_what_is_not_exact_is_refused(counts) -> None:
     corrected.data[0] = np.nan
     cases = {
         "panel without": (panel, None),
-        "imply another total": (panel, 3 * (totals + 5_000)),
+        "were normalised to another total": (panel, 3 * (totals + 5_000)),
         "negative": (shifted, None),
         "not finite": (corrected, None),
         "without any whole solution|panel without": (noisy, None),

@@ -32,8 +32,19 @@ def test_guides_are_taken_off_pairs(label: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("label", "expected"),
+    [("KLF1g2", "KLF1"), ("KLF1-2", "KLF1"), ("KLF1.1", "KLF1"), ("KLF1-1+NKX2-1-2", "KLF1+NKX2-1"),
+     ("NKX2-1", "NKX2-1"), ("KLF1g1_NKX2-1g2", "KLF1+NKX2-1"), ("PCGF6g1", "PCGF6g1")],
+)  # fmt: skip
+def test_an_ending_is_a_guide_where_a_gene_of_the_file_is_left(label: str, expected: str) -> None:
+    """``NKX2-1`` is a gene as it stands; of ``PCGF6g1`` nothing is known."""
+    found = label_map([label, "control"], genes=("KLF1", "NKX2-1", "NKX2"))
+    assert found[label] == expected
+
+
+@pytest.mark.parametrize(
     "label",
-    ["control", "ctrl", "non-targeting", "NT", "negctrl", "NegCtrl0_NegCtrl0", "ctrl+ctrl", "NTg4",
+    ["control", "ctrl", "NTC", "NTC_1", "non-targeting", "NT", "negctrl", "NegCtrl0_NegCtrl0", "ctrl+ctrl", "NTg4",
      "non_targeting", " control "],
 )  # fmt: skip
 def test_every_name_of_the_control_is_read(label: str) -> None:

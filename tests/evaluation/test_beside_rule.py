@@ -137,10 +137,11 @@ def test_the_section_holds_the_best_rule_and_is_strict_json(scoring):
 
 def test_the_distance_is_said_with_its_standard_error():
     found = BesideRule("additive", Pair(0.82, 0.91), {"gene": None, "perturbation": None})
-    assert "behind the best simple rule** (Additive) in ATE-R²: 0.82 against 0.91." in (
-        distance_words(found, None)
+    assert distance_words(found, None) == (
+        "**The model is behind the best simple rule** (Additive) in ATE-R²: 0.82 against 0.91."
     )
-    assert "by ±\u00a00.06 (standard error); it is 1.5 times that, so who is ahead is open." in (
-        distance_words(found, 0.06)
-    )
-    assert "it is 3.0 times that, more than chance." in distance_words(found, 0.03)
+    undecided, clear = distance_words(found, 0.06), distance_words(found, 0.03)
+    assert undecided.startswith("**The model and the best simple rule** (Additive) **cannot be")
+    assert "that distance of 0.09 would vary by ±\u00a00.06 (standard error)." in undecided
+    assert clear.startswith("**The model is behind the best simple rule** (Additive) in ATE-R²:")
+    assert "±\u00a00.03 (standard error)." in clear

@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 from anndata import AnnData
 
-from cradle.evaluation.effects import moderated_variance
+from cradle.evaluation.effects import variance_with_control
 from cradle.evaluation.moments import Moments, compute_moments, log2_expression, observed_effects
 from cradle.evaluation.shared_noise import N_CELLS, draws, sampled_cells, standardized
 
@@ -73,7 +73,7 @@ def test_the_same_cells_are_kept_in_any_order_of_the_file(deep_and_shallow, tmp_
     np.testing.assert_array_equal(read.residuals, moments.residuals)
 
 
-def test_an_exact_model_is_within_moderated_errors_as_often_as_they_say():
+def test_an_exact_model_is_within_pooled_errors_as_often_as_they_say():
     """Twenty cells of the state of control, of genes that are mostly silent: no effect at all."""
     rng = np.random.default_rng(0)
     n_control, n_treated, n_genes = 400, 20, 20_000
@@ -81,29 +81,28 @@ def test_an_exact_model_is_within_moderated_errors_as_often_as_they_say():
     control, treated = (
         np.log2(1 + 10 * rng.poisson(rate, (n, n_genes))) for n in (n_control, n_treated)
     )
-    of_control = control.var(axis=0, ddof=1)
+    of_control, own = control.var(axis=0, ddof=1), treated.var(axis=0, ddof=1)
     effect = np.abs(treated.mean(axis=0) - control.mean(axis=0))
-    n = np.array([n_treated])
-    plain = treated.var(axis=0, ddof=1)[None]
-    inside = {}
-    for name, variance in {
-        "plain": plain,
-        "moderated": moderated_variance(plain, n, of_control),
-    }.items():
-        se = np.sqrt(variance[0] / n_treated + of_control / n_control)
-        inside[name] = (effect <= 1.96 * se)[se > 0].mean()
-    assert inside["plain"] < 0.8
-    assert 0.94 < inside["moderated"] < 0.98
+    sizes = np.array([n_treated]), np.array([n_control])
+    pooled = variance_with_control(own[None], sizes[0], of_control, sizes[1])[0]
+
+    def inside(variance: np.ndarray) -> float:
+        se = np.sqrt(variance / n_treated + of_control / n_control)
+        return float((effect <= 1.96 * se)[se > 0].mean())
+
+    assert inside(own) < 0.85
+    assert inside(pooled) == pytest.approx(0.95, abs=0.02)
 
 
-def test_moderated_errors_are_those_of_an_average_with_control(deep_and_shallow):
+def test_pooled_errors_are_those_of_both_groups_together(deep_and_shallow):
     moments = compute_moments(deep_and_shallow)
     pooled = moments.pool()
     control = pooled.labels.index("control")
     treated = 1 - control
-    n = pooled.n[treated]
-    expected = (n - 1) * pooled.var[treated] + n * pooled.var[control]
-    expected = expected / (2 * n - 1) / n + pooled.var[control] / pooled.n[control]
-    found = observed_effects(moments, moderated=True)
+    n, n_control = pooled.n[treated], pooled.n[control]
+    both = (n - 1) * pooled.var[treated] + (n_control - 1) * pooled.var[control]
+    both /= n + n_control - 2
+    found = observed_effects(moments, pooled_variance=True)
+    expected = both / n + pooled.var[control] / n_control
     np.testing.assert_allclose(found.se[0] ** 2, expected, rtol=1e-6)
     np.testing.assert_array_equal(found.mean, observed_effects(moments).mean)

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from cradle.evaluation.effects import Effects
+from cradle.models.baselines import TrainMeans, fit_baseline
 from cradle.ui.distances import in_words
 from cradle.ui.generation import fail_rates, table, top_genes, twin_genes
 
@@ -37,6 +38,20 @@ def test_top_genes_are_ranked_and_matched_by_name() -> None:
     assert table["observed"].tolist() == [2.0, 3.0]
     assert (table["n_cells"] == 7).all()
     assert top_genes(predicted, None)["observed"].isna().all()
+
+
+def test_single_genes_are_added_up_beside_a_pair_that_has_both() -> None:
+    genes = ("g1", "g2")
+    means = np.array([[1.0, 1.0], [1.5, 1.0], [1.0, 3.0]])
+    rule = fit_baseline("additive", TrainMeans(("control", "A", "B"), genes, means))
+    pair, single, other = (
+        Effects((label,), ("g2", "g1"), np.array([[0.3, 0.2]])) for label in ("A+B", "A", "A+C")
+    )
+    assert top_genes(pair, None, rule).set_index("gene")["added_up"].to_dict() == {
+        "g2": 2.0, "g1": 0.5,
+    }  # fmt: skip
+    assert "added_up" not in top_genes(single, None, rule)
+    assert "added_up" not in top_genes(other, None, rule)
 
 
 def test_the_table_of_cells_says_of_each_which_and_of_what_it_is() -> None:
