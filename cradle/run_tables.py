@@ -118,7 +118,10 @@ def refuse_links(path: Path) -> None:
     A link would show what lies elsewhere on this machine, and reading a pipe never ends.
     """
     for entry in path.rglob("*"):
-        kind = entry.lstat().st_mode
+        try:
+            kind = entry.lstat().st_mode
+        except FileNotFoundError:  # it was being written, and has its own name by now
+            continue
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
             raise damaged(entry, "a link or a device, not a file")
 

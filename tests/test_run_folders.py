@@ -5,6 +5,7 @@ import pytest
 from cradle.errors import InputError
 from cradle.fitting import fit
 from cradle.run_folders import alone, delete_run, named_run_path, new_run_path, runs_folder
+from cradle.run_tables import refuse_links
 from cradle.runs import Run
 
 
@@ -64,3 +65,12 @@ def test_shipped_runs_stay_even_when_the_runs_folder_is_the_shipped_one(monkeypa
     with pytest.raises(InputError, match="cannot be deleted"):
         delete_run(shipped[0].parent)
     assert shipped[0].is_file()
+
+
+def test_a_file_that_gets_its_name_meanwhile_is_no_damage(tmp_path, monkeypatch):
+    (tmp_path / ".writing-1").write_text("")
+    (tmp_path / "config.json").write_text("{}")
+    listed = sorted(tmp_path.iterdir())
+    (tmp_path / ".writing-1").unlink()
+    monkeypatch.setattr(type(tmp_path), "rglob", lambda *_: iter(listed))
+    refuse_links(tmp_path)

@@ -22,6 +22,8 @@ CONTINUABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 SPEC, PROCESS, STARTED, STOP, EXIT, LOG = (
     "job.json", "process.json", "started", "stop", "exit", "log",
 )  # fmt: skip
+#: Within which a job that was written has a process.
+STARTING_SECONDS = 10.0
 _OF_ONE_ATTEMPT = (PROCESS, STARTED, STOP, EXIT)
 
 
@@ -118,9 +120,20 @@ class Job:
         code = self.exit_code()  # it may have ended in between
         if code == 0 or (self.kind == "fit" and (Path(self.subject) / "DONE").exists()):
             return "finished"
+        if code is None and self._is_starting():
+            return "stopping" if asked else "queued"
         if asked:
             return "stopped"
         return "interrupted" if code is None else "failed"
+
+    def _is_starting(self) -> bool:
+        """Whether it was written a moment ago and has no process yet."""
+        if self.executor != "local" or self.process() is not None:
+            return False
+        try:
+            return time.time() - (self.folder / SPEC).stat().st_mtime < STARTING_SECONDS
+        except OSError:
+            return False
 
     def is_alive(self) -> bool:
         """Whether its process is there, waiting or at work."""

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cradle.files import write_json, write_text
-from cradle.jobs.job import ACTIVE, PROCESS, STARTED, Job, read_job
+from cradle.jobs.job import ACTIVE, PROCESS, STARTED, STOP, Job, read_job
 from cradle.jobs.processes import identity
 
 _PAUSE_SECONDS = 0.3
@@ -59,11 +59,13 @@ def _take(path: Path) -> int | None:
 
 
 def run(folder: Path) -> None:
-    """Wait, then become the command; does not return."""
+    """Wait, then become the command, which does not return, unless it was stopped before."""
     job = read_job(folder)
     if job is None:
         sys.exit(1)
     wait_for_turn(job)
+    if (folder / STOP).exists():  # asked before there was a process to tell
+        return
     write_text(folder / STARTED, "")
     os.environ[EXIT_VARIABLE] = str(folder / "exit")
     os.execv(sys.executable, [sys.executable, "-m", "cradle", *job.command])

@@ -154,12 +154,16 @@ def _finished() -> list[Path]:
     ]
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
 def _entry(folder: Path) -> RunEntry | None:
     try:
-        refuse_links(folder)
-        data = read_json(folder / "provenance.json")["data"]
-        return RunEntry(folder.name, folder, str(data["name"]), str(data["hash"]))
+        return _read_entry(folder)
     except (OSError, ValueError, KeyError, TypeError):
         # A damaged run must not take the sidebar of every page down; the run list names it.
         return None
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _read_entry(folder: Path) -> RunEntry:
+    refuse_links(folder)
+    data = read_json(folder / "provenance.json")["data"]
+    return RunEntry(folder.name, folder, str(data["name"]), str(data["hash"]))

@@ -44,8 +44,8 @@ def test_an_ending_is_a_guide_where_a_gene_of_the_file_is_left(label: str, expec
 
 @pytest.mark.parametrize(
     "label",
-    ["control", "ctrl", "NTC", "NTC_1", "non-targeting", "NT", "negctrl", "NegCtrl0_NegCtrl0", "ctrl+ctrl", "NTg4",
-     "non_targeting", " control "],
+    ["control", "ctrl", "NTC", "NTC_1", "non-targeting", "NT", "negctrl", "NegCtrl0_NegCtrl0",
+     "ctrl+ctrl", "NTg4", "non_targeting", " control "],
 )  # fmt: skip
 def test_every_name_of_the_control_is_read(label: str) -> None:
     assert label_map(["A", label])[label] == "control"

@@ -64,15 +64,15 @@ def test_one_gene_turns_the_order_and_is_named(observed):
     assert pair.rule == pytest.approx(ate_r2(observed[:, :4], rule[:, :4]))
     assert others[0][1].left_out == "A+B"  # whose row holds the effect
     words = rests_on(found)
-    assert "A single gene and a single perturbation decide that" in words
-    assert f"without HBZ they are 1.00 and {pair.rule:.2f}" in words
+    assert "A single gene and a single perturbation decide which is higher" in words
+    assert f"without HBZ the model has 1.00, the rule {pair.rule:.2f}" in words
 
 
 def test_an_order_that_rests_on_nothing_single_is_said_so(observed):
     model, rule = observed + 0.01, observed * 0.5
     found = beside_rule(_effects(observed), _effects(model), {"additive": _effects(rule)})
     assert found.turned_by() == []
-    assert rests_on(found) == "No single gene or perturbation decides that."
+    assert rests_on(found) == "No single gene or perturbation decides which is higher."
 
 
 def test_only_rules_that_answer_every_row_stand_beside_the_model(observed):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cradle.errors import InputError
-from cradle.jobs import queue
-from cradle.jobs.job import LOG, PROCESS, new_job
+from cradle.jobs import queue, runner
+from cradle.jobs.job import LOG, PROCESS, STARTED, STOP, new_job
 from cradle.jobs.processes import alive, identity, terminate
 from cradle.progress import read_progress
 from cradle.run_folders import runs_folder
@@ -152,6 +152,18 @@ def test_the_same_run_is_not_submitted_twice(submit_fit, until):
         submit_fit("twice")
     queue.stop(job)
     until(job, "stopped")
+
+
+def test_a_job_without_a_process_yet_waits_and_can_be_stopped(quiet_job, monkeypatch):
+    assert quiet_job.state == "queued"
+    queue.stop(quiet_job)
+    assert quiet_job.state == "stopping"
+    runner.run(quiet_job.folder)  # its process, once it is there, becomes no fit
+    assert not (quiet_job.folder / STARTED).exists()
+    monkeypatch.setattr("cradle.jobs.job.STARTING_SECONDS", 0.0)
+    assert quiet_job.state == "stopped"
+    (quiet_job.folder / STOP).unlink()
+    assert quiet_job.state == "interrupted"
 
 
 def test_a_recycled_process_number_is_not_taken_for_the_job(quiet_job):

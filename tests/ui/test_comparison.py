@@ -45,6 +45,6 @@ def test_a_rule_is_named_by_the_score_in_which_the_model_is_not_ahead() -> None:
     )  # fmt: skip
     rows.loc["model", ["jaccard_20", "sign_accuracy"]] = 0.1, 1.1
     assert not_behind(rows) == (
-        "Additive (ATE-ρ, ATE-R²); Perturbed mean (Jaccard-50); Linear (ATE-R²)"
+        "Additive (ATE-ρ, ATE-R²); Linear (ATE-R²); Perturbed mean (Jaccard-50)"
     )
     assert not_behind(rows.drop(["additive", "linear", "perturbed_mean"])) == ""

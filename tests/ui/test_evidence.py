@@ -69,5 +69,7 @@ def test_intervals_are_called_widened_where_they_are(tmp_path) -> None:
 
 
 def test_new_pairs_are_spoken_of_where_there_are_pairs() -> None:
-    said = {label: "new pairs" in interval_words(str(DEMO), label) for label in ("A", "A+B", None)}
+    said = {
+        label: "not in training" in interval_words(str(DEMO), label) for label in ("A", "A+B", None)
+    }
     assert said == {"A": False, "A+B": True, None: True}
