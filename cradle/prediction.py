@@ -173,7 +173,8 @@ class Predictor:
 
     @torch.no_grad()
     def embed(self, adata: AnnData) -> npt.NDArray[np.float32]:
-        """Posterior mean of the basal state of observed cells, ``(n_cells, n_latent)``."""
+        """Posterior mean of the basal state of observed cells, ``(n_cells, n_latent)``, given one
+        draw of masks, effects and artifact."""
         generator = torch.Generator().manual_seed(0)
         latents, _ = self.model.global_posterior(1, generator)
         blocks = slices_of(adata.n_obs)

@@ -116,11 +116,6 @@ def forget(job: Job) -> None:
         shutil.rmtree(job.folder, ignore_errors=True)
 
 
-def job_of(subject: str) -> Job | None:
-    """The newest job that works, or has worked, on this run directory or dataset."""
-    return next((job for job in all_jobs() if job.subject == subject), None)
-
-
 def _start(job: Job) -> None:
     """Start the process that waits for its turn, detached from this one."""
     if job.executor != "local":

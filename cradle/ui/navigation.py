@@ -36,7 +36,7 @@ PAGES = {
     "compare": PageSpec("compare_models.py", "Compare models", ":material/leaderboard:",
                         "which model is ahead, and by how much"),
     "inside": PageSpec("inside_the_model.py", "Inside the model", ":material/search_insights:",
-                       "what the model has learned; one failed cell repaired"),
+                       "what the model has learned; one failed cell without its artifact"),
     "methods": PageSpec("methods.py", "Methods", ":material/menu_book:",
                         "definitions and limits"),
 }  # fmt: skip

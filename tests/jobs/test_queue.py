@@ -125,7 +125,7 @@ def test_jobs_survive_the_death_of_who_started_them(screen_file, until):
     with app:
         found = app.stdout.readline().strip()
         os.killpg(app.pid, signal.SIGKILL)
-    job = queue.job_of(out)
+    job = next(job for job in queue.all_jobs() if job.subject == out)
     assert job.id == found
     until(job, "finished")
     assert Run.load(out).history.shape[0] == 6
