@@ -147,7 +147,7 @@ def test_the_user_names_the_counts() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.log1p(COUNTS), r"log-normalised.*invert_log1p"),
+        (np.log1p(COUNTS), r"log-normalised.*--invert-log1p"),
         (COUNTS * 123.4, "normalised or corrected"),
         (COUNTS - 1, "negative"),
         (np.where(COUNTS == 4, np.nan, COUNTS), "not numbers"),

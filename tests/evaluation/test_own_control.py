@@ -58,7 +58,7 @@ def test_a_rule_has_no_control_of_its_own(base):
 
 def test_it_is_said_where_it_matters():
     found = BesideRule("additive", Pair(0.82, 0.91), {})
-    assert "not as the model has it, the model has 0.90" in control_words(found, 0.8969)
+    assert "with those as observed it has 0.90" in control_words(found, 0.8969)
     assert control_words(found, 0.83) == ""
     assert control_words(found, 0.7) == ""
     assert control_words(found, None) == ""

@@ -147,8 +147,9 @@ def test_each_model_is_told_in_plain_words(model: str, says: str) -> None:
 
 
 def test_stop_and_continue_reach_the_queue(
-    demo: Path, open_page: Open, submitted: list[Job]
+    demo: Path, open_page: Open, submitted: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cradle.jobs.job.STARTING_SECONDS", 0.0)  # as after a while
     app = open_page("train")
     _press(app, "Start training")
     (job,) = submitted
