@@ -74,11 +74,12 @@ class PerturbedVAE(PerturbationVAE):
     taken in noise space: ``KL(q(z̃ | x, u) ‖ N(0, β_ν(u)))``. The decoder never sees u.
 
     Its likelihood is of ``y = ln(1 + 1e4·x/ℓ)``, with unit variance. To it come, for each cell,
-    a random control cell's KL and ``α‖μ_ι(cell) − μ_ι(control)‖²``. The weights β and α
-    stand beside a reconstruction averaged over genes, so they are multiplied by G here, where
-    it is summed: beside the sum, β = 0.01 leaves z̃ free to carry the perturbation itself, the
-    prior of z_ν learns nothing and unseen pairs are predicted at chance. The KLs start at zero;
-    ``val_elbo`` uses their final weights and is a bound only where β·G is one.
+    a random control cell's KL and ``α‖μ_ι(cell) − μ_ι(control)‖²/d_ι``, a mean over latents where
+    the paper writes a sum. The weights β and α stand beside a reconstruction averaged over genes,
+    so they are multiplied by G here, where it is summed: beside the sum, β = 0.01 leaves z̃ free to
+    carry the perturbation itself, the prior of z_ν learns nothing and unseen pairs are predicted
+    at chance. The KLs start at zero; ``val_elbo`` uses their final weights and is a bound only
+    where β·G is one.
 
     Predictions take z_ι from control cells of the training set, of which the posteriors of
     ``N_KEPT`` are kept, and z̃ from its prior; before :meth:`settle` z_ι comes from its prior.
