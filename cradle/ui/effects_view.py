@@ -148,7 +148,8 @@ def _spots(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def not_behind(rows: pd.DataFrame) -> str:
-    """Rules that do at least as well as the model by some score, with the scores in which.
+    """Rules that do at least as well as the model by some score, with the scores in which; a full
+    score of both is no distinction.
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def not_behind(rows: pd.DataFrame) -> str:
         Scores of the model and of rules, by name.
     """
     scored = list(EFFECT_METRICS)
-    at_least = rows[scored].ge(rows.loc[comparison.MODEL, scored])
+    at_least = rows[scored].ge(rows.loc[comparison.MODEL, scored]) & (rows[scored].round(2) < 1)
     named = []
     for name in at_least.index.intersection(list(BASELINES), sort=False):
         scores = [METRICS[score].label for score in scored if at_least.loc[name, score]]

@@ -40,10 +40,10 @@ def test_against_the_mean_of_perturbed_cells_control_cancels_with_its_noise(
 def test_a_rule_is_named_by_the_score_in_which_the_model_is_not_ahead() -> None:
     rows = pd.DataFrame(
         {"ate_rho": [0.9, 0.95, 0.8, 0.7, 0.99], "ate_r2": [0.7, 0.8, 0.75, np.nan, 0.99],
-         "jaccard_50": [0.5, 0.4, 0.3, 0.6, np.nan], "jaccard_20": 0.0, "sign_accuracy": 1.0},
+         "jaccard_50": [0.5, 0.4, 0.3, 0.6, np.nan], "jaccard_20": 0.0, "sign_accuracy": 0.999},
         index=["model", "additive", "linear", "perturbed_mean", "ceiling"],
     )  # fmt: skip
-    rows.loc["model", ["jaccard_20", "sign_accuracy"]] = 0.1, 1.1
+    rows.loc["model", ["jaccard_20", "sign_accuracy"]] = 0.1, 0.998
     assert not_behind(rows) == (
         "Additive (ATE-ρ, ATE-R²); Linear (ATE-R²); Perturbed mean (Jaccard-50)"
     )
