@@ -117,8 +117,8 @@ class Cells:
         share = by_kind.sum(axis=0) / sizes.sum()
         rest = np.clip(sizes - by_kind.sum(axis=1), 0, None)
         found = (mean, sd, share, np.column_stack([by_kind, rest]))
-        of_label = np.bincount(self.label, minlength=len(self.dosage)) / n
-        perturbed = of_label @ self.dosage.numpy()
+        of_label = np.bincount(self.label, minlength=len(self.dosage)).astype(np.float32)
+        perturbed = of_label @ self.dosage.numpy() / n
         as_tensor = [torch.from_numpy(a.astype(np.float32)) for a in (*found, perturbed)]
         return DataShape(self.counts.shape[1], self.dosage.shape[1], *as_tensor)
 

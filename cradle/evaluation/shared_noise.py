@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Residuals = npt.NDArray[np.float16]
@@ -39,11 +40,14 @@ def mean_of_perturbation(
     mean
         Mean of each group, (n_groups, n_genes).
     """
-    code, labels = pd.factorize(groups["perturbation"])
-    share = np.zeros((len(labels), len(groups)))
-    share[code, np.arange(len(groups))] = groups["n_cells"]
-    share /= share.sum(axis=1, keepdims=True)
-    return np.asarray((share @ mean)[code[rows]])
+    code, _ = pd.factorize(groups["perturbation"])
+    labels, of_row = np.unique(code[rows], return_inverse=True)
+    mine = np.flatnonzero(np.isin(code, labels))
+    sizes = groups["n_cells"].to_numpy(np.float64)[mine]
+    member = sp.csr_matrix(
+        (sizes, (np.searchsorted(labels, code[mine]), mine)), shape=(len(labels), len(groups))
+    )
+    return np.asarray((member @ mean / member.sum(axis=1))[of_row])
 
 
 def standardized(residuals: FloatArray) -> Residuals:

@@ -62,6 +62,7 @@ def coverage(run_path: str, split: str, words: str) -> None:
     if not found:
         return
     level = f"{100 * found['level']:.0f} %"
+    fitted_here = split == "val" and store.run_at(run_path).widening != POSTERIOR_ALONE
     st.markdown(f"**How many of the {level} intervals hold the observed effect?**")
     with st.container(horizontal=True, gap="small"):
         st.metric(
@@ -82,8 +83,7 @@ def coverage(run_path: str, split: str, words: str) -> None:
         f"against control; {found['n_left_out']:,} without a count on either side left out. The "
         "intervals that figures draw are about the true mean: the noise of the observed cells, "
         "which moves the observed effect, is not in them."
-        + " The intervals were set on these very cells."
-        * (split == "val")
+        + (" The intervals were set on these very cells." if fitted_here else "")
     )
 
 

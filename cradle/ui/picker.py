@@ -67,7 +67,8 @@ def support(run: Run, label: str, note: str = "") -> None:
     if len(behind) > most:
         st.warning(
             f"**Nothing like it was ever seen**: no training cell carries more than {most} "
-            f"perturbed genes, so that nothing could check what the model says of {len(behind)}."
+            f"perturbed gene{'s' * (most != 1)}, so that nothing could check what the model says "
+            f"of {len(behind)}."
         )
     groups = {"control": int(table["n_train"].get(CONTROL, 0)), **behind}
     groups |= {f"exactly {label}": own} if alone else {}

@@ -73,3 +73,38 @@ def test_new_pairs_are_spoken_of_where_there_are_pairs() -> None:
         label: "not in training" in interval_words(str(DEMO), label) for label in ("A", "A+B", None)
     }
     assert said == {"A": False, "A+B": True, None: True}
+
+
+def test_cells_on_which_intervals_were_set_are_named_where_they_were() -> None:
+    from streamlit.testing.v1 import AppTest
+
+    def page(path: str, split: str) -> None:
+        from cradle.ui.evidence import coverage
+
+        coverage(path, split, "these")
+
+    said = {
+        split: "set on these very cells" in AppTest.from_function(
+            page, args=(str(DEMO), split)).run(timeout=30).caption[0].value
+        for split in ("test", "val")
+    }  # fmt: skip
+    assert said == {"test": False, "val": True}
+
+
+def test_more_genes_than_any_cell_carries_are_warned_of() -> None:
+    from streamlit.testing.v1 import AppTest
+
+    def page(path: str, label: str) -> None:
+        from cradle.ui import picker, store
+
+        picker.support(store.run_at(path), label)
+
+    warned = {
+        label: [w.value for w in AppTest.from_function(
+            page, args=(str(DEMO), label)).run(timeout=30).warning]
+        for label in ("CBL+CEBPA", "CBL+CEBPA+CNN1")
+    }  # fmt: skip
+    assert warned["CBL+CEBPA"] == []
+    (words,) = warned["CBL+CEBPA+CNN1"]
+    assert "no training cell carries more than 2 perturbed genes" in words
+    assert words.endswith("what the model says of 3.")
