@@ -21,7 +21,7 @@ from cradle.embedding import (
 from cradle.errors import InputError
 from cradle.evaluation.moments import log2_expression
 from cradle.plots.scatter import MAX_POINTS, thin
-from cradle.ui import generation, map_store, store
+from cradle.ui import generation, map_store, observed_metrics, store
 from cradle.ui.map_numbers import neighbour_mixing
 
 if TYPE_CHECKING:
@@ -254,15 +254,15 @@ def _observed(request: MapRequest) -> AnnData | None:
         return None
     adata = store.cells_of(request.source)
     rows = _observed_rows(request)
-    genes = adata.var_names
-    if request.run_path is not None:
+    if request.run_path is None:
+        part = adata[rows].copy()
+        values = observed_metrics.of(request.source, None).values.iloc[rows]
+    else:
         run = store.run_at(request.run_path)
-        genes = list(run.genes)
-    part = adata[rows, genes].copy()
-    if request.run_path is not None:
-        verdict = judge_generated(part, run.thresholds)
-        part.obs[verdict.columns] = verdict
+        part = adata[rows, list(run.genes)].copy()
+        values = judge_generated(part, run.thresholds)
         part.obs["split"] = run.split.reindex(part.obs_names).to_numpy()
+    part.obs[values.columns] = values
     part.obs["source"] = "observed"
     return part
 

@@ -212,7 +212,7 @@ def _settings(method: str) -> str:
 
 def _colourings(drawn: CellMap) -> list[str]:
     obs = drawn.obs
-    names = ["source", "perturbation"]
+    names = ["source"] * (len(set(obs["source"])) > 1) + ["perturbation"]
     names += ["program"] if programs.known(obs["perturbation"].astype(str)) else []
     names += [c for c in ("split", "qc_fail", "true_artifact") if c in obs]
     names += [c for c in CRITERIA if c in obs and obs[c].notna().any()]

@@ -42,6 +42,13 @@ class DatasetEntry:
         """Whether a visitor brought it."""
         return bool(_UPLOAD.fullmatch(self.name))
 
+    @property
+    def option(self) -> str:
+        """What it is called in lists and links; of an upload, what its file says and its id."""
+        if not self.uploaded:
+            return safe_label(self.name)
+        return f"{safe_label(_recorded(str(self.source))[0])} · {self.name}"
+
 
 @dataclass(frozen=True)
 class RunEntry:
@@ -108,11 +115,16 @@ def name_of(source: str) -> str:
     return name
 
 
+def linked_upload() -> str | None:
+    """Id of the upload that the link names, by itself or with what its file says."""
+    found = _UPLOAD.search(st.query_params.get("dataset", ""))
+    return None if found is None else found[0]
+
+
 def _uploads() -> dict[str, Path]:
     """Uploads of this session, and the one that the link names."""
-    linked = st.query_params.get("dataset", "")
     names = dict.fromkeys(st.session_state.get("uploads", {}))
-    if _UPLOAD.fullmatch(linked):
+    if (linked := linked_upload()) is not None:
         names[linked] = None
     return {name: upload_path(name) for name in names if upload_path(name).is_file()}
 

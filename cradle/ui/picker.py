@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cradle.data.dosage import canonical, genes_of
+from cradle.data.dosage import JOIN, genes_of
 from cradle.data.schema import CONTROL
+from cradle.errors import InputError
 from cradle.evaluation.moments import MIN_CELLS
 from cradle.ui.labels import GLOSSARY, SUPPORT, safe_label
 
@@ -28,9 +29,26 @@ def label(run: Run) -> str:
     genes = st.multiselect(
         "Genes to perturb", run.perturbed_genes, key="genes", bind="query-params",
         format_func=safe_label, max_selections=5, placeholder="One gene, or a combination",
+        accept_new_options=True,  # so that any other gene is told why it cannot be had
         help="Every gene that training cells carry; any combination of them can be asked for.",
     )  # fmt: skip
-    return canonical(genes) if genes else CONTROL
+    return _of_genes(run, genes) if genes else CONTROL
+
+
+def _of_genes(run: Run, genes: list[str]) -> str:
+    try:
+        return run.design.parse(JOIN.join(genes))
+    except InputError as error:
+        known = run.perturbed_genes
+        never = [gene for gene in genes if gene in set(run.genes) - set(known)]
+        if not never:
+            raise
+        raise InputError(
+            "What a perturbation does is learned from cells that carry it, and none does here.",
+            f"{', '.join(never)}: measured, but perturbed in no training cell.",
+            f"Choose among the {len(known)} genes that are: {', '.join(known[:8])}"
+            + (" …" if len(known) > 8 else "."),
+        ) from error
 
 
 def badge(run: Run, label: str) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
@@ -16,23 +14,15 @@ from cradle.data.qc import (
     QCThresholds,
     Threshold,
     apply_thresholds,
-    cell_metrics,
     fit_thresholds,
     generable_metrics,
     judge,
     maybe_biology,
 )
 from cradle.plots.density import densities
-from cradle.ui import selection, store
+from cradle.ui import observed_metrics, selection, store
+from cradle.ui.observed_metrics import DOUBLETS_SKIPPED, Doublets
 from cradle.ui.sidebar import Choices
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-
-#: None: not looked for. Else the run whose training and validation cells Scrublet takes together,
-#: empty without a run.
-_Doublets = str | None
-DOUBLETS_SKIPPED = "Doublets were not looked for yet."
 
 
 def thresholds(choices: Choices) -> QCThresholds:
@@ -54,7 +44,7 @@ def metrics(choices: Choices) -> CellMetrics | None:
     """Quality values of the observed cells; None where the cells are not on this machine."""
     if choices.dataset.source is None:
         return None
-    return _metrics(choices.dataset.source, _doublets_like(choices))
+    return observed_metrics.of(choices.dataset.source, _doublets_like(choices))
 
 
 def flags(choices: Choices) -> pd.DataFrame | None:
@@ -72,7 +62,7 @@ def biology(choices: Choices) -> dict[str, list[str]]:
 def with_doublets(choices: Choices) -> bool:
     """Whether Scrublet's calls are at hand or were asked for in this session."""
     source = choices.dataset.source
-    if source is None or _has_metrics(store.cells_of(source)):
+    if source is None or observed_metrics.carried(store.cells_of(source)):
         return False
     return bool(st.session_state.get(f"doublets:{source}", False))
 
@@ -164,35 +154,10 @@ def train_fail_share(choices: Choices) -> float | None:
     return float(table.loc[train, "qc_fail"].mean()) if train.any() else None
 
 
-def _doublets_like(choices: Choices) -> _Doublets:
+def _doublets_like(choices: Choices) -> Doublets:
     if not with_doublets(choices):
         return None
     return "" if choices.run is None else str(choices.run.path)
-
-
-def _reference(adata: AnnData, run_path: str) -> npt.NDArray[np.bool_] | None:
-    if not run_path:
-        return None
-    split = store.run_at(run_path).split.reindex(adata.obs_names)
-    return np.asarray(split.isin(["train", "val"]), dtype=bool)
-
-
-def _has_metrics(adata: AnnData) -> bool:
-    """Whether the dataset carries quality values."""
-    return "thresholds" in adata.uns.get("cradle", {}) and set(CRITERIA) <= set(adata.obs)
-
-
-def _stored_metrics(adata: AnnData) -> CellMetrics | None:
-    """Quality values that the dataset carries, with the reasons its thresholds give."""
-    if not _has_metrics(adata):
-        return None
-    fitted = QCThresholds.from_json(str(adata.uns["cradle"]["thresholds"])).observed
-    columns = [c for c in (*CRITERIA, "doublet_score") if c in adata.obs]
-    return CellMetrics(
-        adata.obs[columns].astype(float),
-        {c: t.reason for c, t in fitted.items() if not t.measurable},
-        {c: t.source for c, t in fitted.items() if t.measurable},
-    )
 
 
 class Key(NamedTuple):
@@ -200,7 +165,7 @@ class Key(NamedTuple):
 
     source: str
     run_path: str | None
-    doublets: _Doublets
+    doublets: Doublets
     mad: float
     criteria: tuple[str, ...]
 
@@ -224,7 +189,7 @@ def _thresholds(key: Key) -> QCThresholds:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def flags_of(key: Key) -> pd.DataFrame:
     """Flags of the observed cells, one row per cell."""
-    return apply_thresholds(_metrics(key.source, key.doublets), _thresholds(key))
+    return apply_thresholds(observed_metrics.of(key.source, key.doublets), _thresholds(key))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -242,21 +207,9 @@ def _judged(key: Key) -> pd.DataFrame:
     return pd.concat([values.values, judge(values, _thresholds(key))], axis=1)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Measuring the cells …")
-def _metrics(source: str, doublets: _Doublets) -> CellMetrics:
-    adata = store.cells_of(source)
-    stored = _stored_metrics(adata)
-    if stored is not None:
-        return stored
-    if doublets is not None:
-        return cell_metrics(adata, reference_cells=_reference(adata, doublets))
-    found = cell_metrics(adata, doublets=False)
-    return CellMetrics(found.values, {**found.reasons, "doublet": DOUBLETS_SKIPPED}, found.sources)
-
-
 @st.cache_resource(max_entries=6, show_spinner="Fitting the thresholds …")
-def _fitted(source: str, doublets: _Doublets) -> QCThresholds:
-    return fit_thresholds(store.cells_of(source), metrics=_metrics(source, doublets))
+def _fitted(source: str, doublets: Doublets) -> QCThresholds:
+    return fit_thresholds(store.cells_of(source), metrics=observed_metrics.of(source, doublets))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Measuring the cells …")
@@ -269,9 +222,9 @@ def _generable(source: str, run_path: str) -> CellMetrics:
 
 @st.cache_resource(max_entries=60, show_spinner=False)
 def _curves(
-    source: str, doublets: _Doublets, criterion: str, threshold: float | None, fails: str
+    source: str, doublets: Doublets, criterion: str, threshold: float | None, fails: str
 ) -> pd.DataFrame:
-    table = _metrics(source, doublets).values
+    table = observed_metrics.of(source, doublets).values
     values = table[_shown_column(criterion, table)]
     return densities(pd.DataFrame({"source": "observed", "value": values}), "value", "source",
                      threshold=threshold, fails=fails)  # fmt: skip

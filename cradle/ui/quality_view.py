@@ -77,6 +77,13 @@ def headline(found: pd.DataFrame, fitted: QCThresholds) -> None:
         f"{fitted.fitted_on}. A cell fails when it fails any of {len(by)} of {len(CRITERIA)} "
         f"criteria: {', '.join(map(criterion_label, by)) or 'none'}."
     )
+    unseen = [c for c in CRITERIA if c != "doublet" and not fitted[c].measurable]
+    if unseen:
+        st.info(
+            "**A pass says less here than elsewhere**: a cell that is flawed only in what these "
+            f"data cannot measure passes ({', '.join(map(criterion_label, unseen))}).",
+            icon=":material/visibility_off:",
+        )
     for warning in fitted.warnings:
         name, _, words = warning.partition(": ")
         named = f"{criterion_label(name)}: {words}" if name in CRITERIA else warning

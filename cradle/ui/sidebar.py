@@ -62,8 +62,12 @@ def _dataset() -> library.DatasetEntry:
         )
     if (wanted := st.session_state.pop("next_dataset", None)) in entries:
         st.session_state["dataset"] = wanted  # a page has asked for it
+    elif "dataset" not in st.session_state and (linked := library.linked_upload()) in entries:
+        library.name_of(str(entries[linked].source))  # it is here also when the link has gone
+        st.session_state["dataset"] = linked  # a link may name it by its id alone
     name = st.selectbox("Dataset", list(entries), key="dataset", bind="query-params",
-                        format_func=safe_label, help="More on the page Data.")  # fmt: skip
+                        format_func=lambda name: entries[name].option,
+                        help="More on the page Data.")  # fmt: skip
     entry = entries[name]
     if entry.simulated:
         st.badge("simulated", icon=":material/science:", color="violet",

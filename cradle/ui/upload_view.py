@@ -152,7 +152,8 @@ def _preview(shown: Preview) -> None:
     table = shown.labels
     kinds = table.groupby("kind")["n_cells"].agg(["size", "sum"])
     words = ", ".join(
-        f"{row['size']:,} {kind} ({row['sum']:,} cells)" for kind, row in kinds.iterrows()
+        f"{row['size']:,} {kind} label{'s' * (row['size'] != 1)} ({row['sum']:,} cells)"
+        for kind, row in kinds.iterrows()
     )
     st.markdown("**How the labels would be read**")
     if table.empty:

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from cradle.data import qc
 from cradle.data.sources import load
-from cradle.ui import generation, quality
+from cradle.ui import generation, observed_metrics
 from tests.pages.calm import Open, calm
 
 
@@ -59,13 +59,13 @@ def test_nothing_is_measured_twice(
     demo: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[bool] = []
-    measure = quality.cell_metrics
+    measure = observed_metrics.cell_metrics
 
     def counted(*args: object, **kwargs: object) -> object:
         calls.append(True)
         return measure(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(quality, "cell_metrics", counted)
+    monkeypatch.setattr(observed_metrics, "cell_metrics", counted)
     for page in ("overview", "quality_control", "quality_control", "overview"):
         open_page(page)
     assert len(calls) == 1
@@ -75,6 +75,31 @@ def test_generated_cells_stand_beside_observed_ones(demo: Path, open_page: Open)
     app = open_page("quality_control")
     app.toggle(key="beside").set_value(True).run()
     calm(app)
+
+
+@pytest.mark.parametrize("gene", ["a measured one", "NOSUCH", "![x](http://a.b)"])
+def test_a_gene_that_cannot_be_had_is_told_why_and_nothing_else_is_made(
+    demo: Path, open_page: Open, gene: str
+) -> None:
+    from cradle.runs import Run
+
+    run = Run.load(demo / "runs" / "demo")
+    known = run.perturbed_genes[0]
+    measured = next(g for g in run.genes if g not in run.perturbed_genes)
+    asked = measured if gene == "a measured one" else gene
+    app = open_page("generate", genes=[known, asked], generated="yes", n_cells="50")
+    (box,) = [box.value for box in app.warning]
+    words = {
+        "a measured one": f"{measured}: measured, but perturbed in no training cell",
+        "NOSUCH": "NOSUCH'. No known name is close to it",
+        "![x](http://a.b)": "ǃ［x］",
+    }
+    assert words[gene] in box
+    assert not app.metric, "no cells of what is left"
+    app.multiselect(key="genes").set_value([known.lower()]).run()
+    assert not app.warning
+    _generate(app)
+    assert any(title.value == f"Perturbation: {known}" for title in app.subheader)
 
 
 @pytest.mark.parametrize("artifact", ["off", "on", "twins"])

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.test_inputs import table, uploaded
+
 Open = Callable[..., AppTest]
 
 
@@ -20,7 +22,6 @@ def _notes(app: AppTest) -> list[str]:
         ("overview", {"dataset": "gone"}, "dataset gone"),
         ("overview", {"run": "gone"}, "run gone"),
         ("overview", {"mad": "9"}, "QC threshold 9"),
-        ("generate", {"genes": ["NOSUCH"]}, "genes to perturb NOSUCH"),
         ("generate", {"n_cells": "7"}, "number of cells 7"),
         ("treatment_effects", {"perturbation": "A+B"}, "perturbation A+B"),
         ("overview", {"run": "![x](http://a.b)"}, "run ǃ［x］"),
@@ -56,3 +57,15 @@ def test_a_copied_link_generates_the_same_cells(demo: Path, open_page: Open) -> 
     assert _notes(other) == []
     assert [m.value for m in other.metric] == [m.value for m in app.metric]
     assert len(other.metric) == 2, "off and on; this pair was never measured"
+
+
+def test_an_upload_is_in_the_link_by_what_its_file_says_or_by_its_id(
+    demo: Path, open_page: Open, tmp_path: Path
+) -> None:
+    name = uploaded(table(), tmp_path)
+    for asked in (name, f"own · {name}"):
+        app = open_page("overview", dataset=asked)
+        assert not _notes(app)
+        assert app.sidebar.selectbox(key="dataset").value == name
+        app.sidebar.segmented_control(key="mad").set_value("5").run()
+        assert app.sidebar.selectbox(key="dataset").value == name, "it stays"

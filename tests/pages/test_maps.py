@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cradle.data.sources import load
 from tests.pages.calm import Open, calm
+from tests.pages.test_inputs import table, uploaded
 
 
 def test_map_is_computed_on_request_only(demo: Path, open_page: Open) -> None:
@@ -96,3 +97,20 @@ def test_selected_cells_are_marked_in_quality_control(demo: Path, open_page: Ope
     beside.session_state["map_selection"] = [*range(7), 10**6]
     calm(beside.run())
     assert any("Crosses: 7 observed cells" in text.value for text in beside.caption)
+
+
+def test_a_map_without_a_run_is_coloured_by_what_sets_its_cells_apart(
+    no_run: Path, open_page: Open, tmp_path: Path
+) -> None:
+    app = open_page("embeddings", dataset=uploaded(table(), tmp_path), method="PCA")
+    app.button[0].click().run()
+    calm(app)
+    assert app.selectbox(key="colour").value == "perturbation"
+    app.selectbox(key="colour").set_value("umi_counts").run()
+    calm(app)
+    from cradle.ui import embedding
+
+    drawn = embedding.cell_map(app.session_state["map_request"])
+    sizes = embedding.expression(drawn.request).obs["library_size"]
+    assert drawn.obs["umi_counts"].tolist() == sizes.tolist()
+    assert drawn.obs["genes_detected"].notna().all()

@@ -58,6 +58,8 @@ def test_quality_control_speaks_of_what_it_can_measure(open_page: Open, tmp_path
     table = next(t.value for t in app.dataframe if "selected" in t.value)
     assert table["selected"].notna().tolist() == table["measurable"].tolist()
     assert int(table["measurable"].sum()) == 2
+    (said,) = [box.value for box in app.info if "A pass says less here" in box.value]
+    assert said.endswith("(Mitochondrial share, Ribosomal share, Hemoglobin share).")
     assert not any("called by Scrublet" in text.value for text in app.caption)
 
 

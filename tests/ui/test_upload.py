@@ -61,6 +61,7 @@ def test_an_upload_says_what_it_is_called_and_whether_it_was_simulated(
     listed = library.datasets()
     assert (listed[measured].simulated, listed[simulated].simulated) == (False, True)
     assert [name for name, entry in listed.items() if entry.uploaded] == [measured, simulated]
+    assert listed[measured].option == f"own · {measured}"
     # a visitor who follows the link has uploaded nothing, and is told the same
     assert library._recorded(str(library.upload_path(measured))) == ("own", False)
 
