@@ -7,6 +7,7 @@ DISK_FULL = (
     "no space left while a file was written; the files that were there before are unharmed.",
     "make room, then start the command again (a fit continues with --resume).",
 )
+INPUT_AT_FAULT = 2  # exit code of a command
 MAX_SEED = 2**32 - 1  # what the generators of all libraries accept
 
 

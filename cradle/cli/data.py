@@ -16,14 +16,12 @@ from cradle.cli.options import (
     whole_number,
 )
 from cradle.cli.output import Answer, log, log_dropped, table
-from cradle.errors import InputError
+from cradle.errors import INPUT_AT_FAULT, InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from cradle.data.schema import Violation
-
-INPUT_AT_FAULT = 2
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

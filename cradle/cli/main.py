@@ -10,10 +10,10 @@ from typing import NoReturn
 
 from cradle import __version__
 from cradle.cli import benchmark, data, fitting, predictions, quality
-from cradle.errors import DISK_FULL, InputError, is_disk_full
+from cradle.errors import DISK_FULL, INPUT_AT_FAULT, InputError, is_disk_full
 from cradle.progress import StoppedError
 
-DONE, FAILED, INPUT_AT_FAULT = 0, 1, 2
+DONE, FAILED = 0, 1
 
 
 class Parser(argparse.ArgumentParser):

@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
+from cradle.errors import INPUT_AT_FAULT
 from cradle.jobs import queue
 from cradle.jobs.job import ACTIVE, CONTINUABLE, Job, Kind, State
 from cradle.plots.curves import learning_curve
@@ -72,10 +73,24 @@ def _job(job: Job, state: State, n_active: int) -> None:
         _fetch(job)
     if state == "queued":
         st.caption(f"{n_active} jobs wait or run; one at a time, in the order of submission.")
+    if state == "failed":
+        st.markdown(_why(job))
     tail = job.log_tail()
     if tail and state not in ("finished",):
         with st.expander("Log", icon=":material/terminal:", expanded=state == "failed"):
             st.code(tail, language=None)
+
+
+def _why(job: Job) -> str:
+    """Who is at fault, in plain words; the log has the rest."""
+    if job.exit_code() == INPUT_AT_FAULT:
+        return (
+            "The data or the settings do not fit: the end of the log says what, and what to do."
+        )
+    return (
+        "This is a fault of the program or of the machine, not of your data; the log ends with it. "
+        "**Continue** tries again and loses nothing that was kept."
+    )
 
 
 def _next(job: Job) -> None:

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cradle.jobs import queue
-from cradle.jobs.job import Job
+from cradle.jobs.job import EXIT, Job
 from cradle.models.registry import MODELS
 from cradle.run_folders import runs_folder
 from cradle.ui import train_view
@@ -160,3 +160,16 @@ def test_stop_and_continue_reach_the_queue(
     assert submitted[-1].command[-1] == "--resume"
     _press(open_page("train"), "Remove from the list")
     assert queue.all_jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(2, "The data or the settings do not fit"), (1, "not of your data")]
+)
+def test_a_failed_job_says_who_is_at_fault(
+    demo: Path, open_page: Open, submitted: list[Job], code: int, says: str
+) -> None:
+    _press(open_page("train"), "Start training")
+    (job,) = submitted
+    (job.folder / EXIT).write_text(str(code))
+    assert job.state == "failed"
+    assert any(says in text.value for text in open_page("train").markdown)
