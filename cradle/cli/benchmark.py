@@ -32,6 +32,7 @@ READING = {
     "counts": "--counts",
     "batch": "--batch-column",
     "symbols": "--symbols",
+    "totals": "--total-column",
 }
 
 

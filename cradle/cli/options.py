@@ -30,6 +30,8 @@ def reading_options(command: argparse.ArgumentParser) -> None:
     group.add_argument("--counts", metavar="WHERE", help="X, raw, or the name of a layer")
     group.add_argument("--batch-column", dest="batch", metavar="COLUMN")
     group.add_argument("--symbols", metavar="COLUMN", help="column of var with gene symbols")
+    group.add_argument("--total-column", dest="totals", metavar="COLUMN",
+                       help="column of obs with total counts over all genes")  # fmt: skip
     group.add_argument(
         "--invert-log1p",
         action="store_true",
@@ -42,7 +44,8 @@ def input_spec(arguments: argparse.Namespace) -> "InputSpec | None":
     """What `reading_options` were given; None where there were none."""
     from cradle.data.standardize import InputSpec
 
-    names = ("perturbation", "control", "separator", "counts", "batch", "symbols", "invert_log1p")
+    names = ("perturbation", "control", "separator", "counts", "batch", "symbols", "totals",
+             "invert_log1p")  # fmt: skip
     given = {k: getattr(arguments, k) for k in names if getattr(arguments, k) is not None}
     return InputSpec(**given) if given else None
 

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from cradle.data.columns import numeric_columns
+from cradle.data.columns import column, numeric_columns
 from cradle.data.schema import FULL_GENES_DETECTED, LIBRARY_SIZE, row_sums
+from cradle.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,11 +34,41 @@ PERCENTS = {
 _ALWAYS_PERCENT = ("full_", "pct_counts_", "percent.")
 
 
+def reported_totals(obs: pd.DataFrame, name: str | None = None) -> list[tuple[str, Floats]]:
+    """Columns that may hold the total counts of each cell, the most trusted first.
+
+    Parameters
+    ----------
+    obs
+        Table of the cells.
+    name
+        The user's choice, ``""`` for none; found by name when None.
+
+    Raises
+    ------
+    InputError
+        The named column is missing, or does not hold a number above 0 for every cell.
+    """
+    if name == "":
+        return []
+    if name is None:
+        return numeric_columns(obs, TOTALS)
+    found = numeric_columns(obs, [str(column(obs, name).name)])
+    if not found or not (found[0][1] > 0).all():
+        raise InputError(
+            f"Column {name!r} does not hold the total counts of each cell.",
+            f"type {obs[name].dtype}, such as {', '.join(map(str, obs[name].iloc[:3]))}.",
+            "Name a column of numbers above 0, one for every cell.",
+        )
+    return found
+
+
 def library_sizes(
     obs: pd.DataFrame,
     counts: sp.csr_matrix,
     totals: Floats | None = None,
     *,
+    name: str | None = None,
     generated: bool = False,
 ) -> tuple[Floats, str]:
     """Total counts of each cell over the full transcriptome, and where they come from.
@@ -50,6 +81,8 @@ def library_sizes(
         (n_cells, n_genes), counts.
     totals
         (n_cells,), counts: sums over a larger matrix of the same file, where it has one.
+    name
+        Column of obs with the totals; see :func:`reported_totals`.
     generated
         Whether a model has drawn the cells: their counts scatter around ``library_size``, the
         size that they were drawn at, which then stands as it is.
@@ -59,13 +92,27 @@ def library_sizes(
     (n_cells,), counts: a reported total that is nowhere below the cell's own sum, else the
     sums over the largest matrix; and ``obs:<column>``, ``sum over all genes of raw`` or
     ``sum over all genes of the file``.
+
+    Raises
+    ------
+    InputError
+        The named column cannot hold the totals.
     """
     sums = row_sums(counts)
-    for name, reported in numeric_columns(obs, TOTALS):
-        if generated and name == LIBRARY_SIZE and (reported > 0).all():
-            return reported, f"obs:{name}"
-        if (reported >= sums - 0.5).all():
-            return np.maximum(reported, sums), f"obs:{name}"
+    for place, reported in reported_totals(obs, name):
+        if generated and place == LIBRARY_SIZE and (reported > 0).all():
+            return reported, f"obs:{place}"
+        below = reported < sums - 0.5
+        if not below.any():
+            return np.maximum(reported, sums), f"obs:{place}"
+        if name is not None:
+            cell = int(below.argmax())
+            raise InputError(
+                f"Column {name!r} does not hold the total counts of each cell.",
+                f"{int(below.sum()):,} cells that count more than it says, the first of them "
+                f"{sums[cell]:,.0f} where it says {reported[cell]:,.6g}.",
+                "Name the column with totals over all genes that were counted, as counts.",
+            )
     if totals is not None and (totals >= sums).all():
         return totals, "sum over all genes of raw"
     return sums, "sum over all genes of the file"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cradle.data.columns import label_texts, perturbation_column
+from cradle.data.columns import label_texts, numeric_columns, perturbation_column
 from cradle.data.count_matrix import COUNT_LAYERS, find_counts
 from cradle.data.dosage import CONTROL, is_control
 from cradle.data.gene_names import gene_names
@@ -44,6 +44,8 @@ class Contents:
         Columns of obs that group the cells.
     symbols
         Text columns of var.
+    totals
+        Columns of obs with a number above 0 for every cell.
     matrices
         ``X``, ``raw`` and layers -> None where the sampled values are counts, else why not.
     perturbation
@@ -55,6 +57,7 @@ class Contents:
     columns: tuple[str, ...]
     batches: tuple[str, ...]
     symbols: tuple[str, ...]
+    totals: tuple[str, ...]
     matrices: dict[str, str | None]
     perturbation: str | None
 
@@ -83,6 +86,7 @@ def contents(raw: AnnData) -> Contents:
     """What there is to choose from in a file that the gate has let pass."""
     texts = tuple(str(c) for c in raw.obs if _is_text(raw.obs[c]))
     groups = tuple(str(c) for c in raw.obs if raw.obs[c].nunique() <= max(raw.n_obs // 10, 2))
+    numbers = numeric_columns(raw.obs, [str(c) for c in raw.obs])
     places = [*(["X"] if raw.X is not None else []), *(["raw"] if raw.raw else []), *raw.layers]
     places.sort(key=lambda place: (place not in COUNT_LAYERS, place not in ("X", "raw")))
     try:
@@ -93,6 +97,7 @@ def contents(raw: AnnData) -> Contents:
         raw.n_obs, raw.n_vars,
         tuple(c for c in texts if raw.obs[c].nunique() <= min(raw.n_obs - 1, _MAX_LABELS)),
         groups, tuple(str(c) for c in raw.var if _is_text(raw.var[c])),
+        tuple(name for name, of_cell in numbers if (of_cell > 0).all()),
         {place: _fault(raw, place) for place in places}, guess,
     )  # fmt: skip
 

@@ -15,11 +15,10 @@ from cradle.data.columns import (
     batch_column,
     column,
     label_texts,
-    numeric_columns,
     perturbation_column,
 )
 from cradle.data.count_matrix import Matrix, find_counts, raw_totals, read_matrix
-from cradle.data.full_values import TOTALS, full_values, library_sizes
+from cradle.data.full_values import full_values, library_sizes, reported_totals
 from cradle.data.gene_names import gene_names, unique_names
 from cradle.data.inversion import invert_log1p
 from cradle.data.labels import LabelParser, label_map
@@ -60,6 +59,9 @@ class InputSpec:
         Column of obs with the batch; ``""`` for none.
     symbols
         Column of var with the gene symbols; ``""`` for none.
+    totals
+        Column of obs with the total counts of each cell over the full transcriptome; ``""`` for
+        none: then they are the sums of the largest matrix of counts.
     unassigned
         Labels of cells without a known perturbation, beside missing ones, ``""`` and ``"*"``.
     parse_label
@@ -77,6 +79,7 @@ class InputSpec:
     counts: str | None = None
     batch: str | None = None
     symbols: str | None = None
+    totals: str | None = None
     unassigned: tuple[str, ...] = ()
     parse_label: LabelParser | None = None
     invert_log1p: bool = False
@@ -157,6 +160,7 @@ def standardize(
         pd.DataFrame(index=genes),
         batch_column(obs, spec.batch),
         None if totals is None else totals[keep],
+        total_column=spec.totals,
         generated=is_generated(raw),
     )
     if is_generated(raw):
@@ -199,7 +203,7 @@ def _counts(raw: AnnData, spec: InputSpec, rows: Mask) -> Matrix:
     if not spec.invert_log1p:
         return find_counts(raw, rows, spec.counts)
     logged = read_matrix(raw, spec.counts or "X", rows)
-    reported = numeric_columns(raw.obs.loc[rows], TOTALS)
+    reported = reported_totals(raw.obs.loc[rows], spec.totals)
     totals = reported[0][1] if reported else None
     return Matrix(invert_log1p(logged.values, totals), logged.var, logged.source)
 
@@ -242,6 +246,7 @@ def _assemble(
     batch: str | None,
     totals: npt.NDArray[np.float64] | None,
     *,
+    total_column: str | None,
     generated: bool,
 ) -> AnnData:
     """The dataset without its labels, of cells that are all kept."""
@@ -249,7 +254,7 @@ def _assemble(
     named = [name if str(name).strip() else "cell" for name in obs.index]
     cells, _ = unique_names(named)
     n_renamed = sum(str(before) != after for before, after in zip(obs.index, cells, strict=True))
-    sizes, size_source = library_sizes(obs, counts, totals, generated=generated)
+    sizes, size_source = library_sizes(obs, counts, totals, name=total_column, generated=generated)
     # what stands beside generated cells was counted on the very same genes
     full, full_sources = ({}, {}) if generated else full_values(obs, counts, sizes)
     columns: dict[str, Any] = {LIBRARY_SIZE: sizes, **full}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cradle.data.mapping import Contents, Preview
     from cradle.data.standardize import InputSpec
 
-AUTO, NONE = "found by name", "none"
+AUTO, NONE, SUMMED = "found by name", "none", "sum over the genes"
 _SEPARATORS = {
     "found from labels": None, "+": "+", "_": "_", ",": ",", "|": "|", "one gene a label": "none",
 }  # fmt: skip
@@ -118,6 +118,11 @@ def _spec(raw: AnnData, there: Contents) -> InputSpec:
                          format_func=safe_label)  # fmt: skip
     symbols = st.selectbox("Gene symbols", [AUTO, "var_names", *there.symbols],
                            key="map_symbols", format_func=safe_label)  # fmt: skip
+    totals = st.selectbox(
+        "Total counts of each cell", [AUTO, SUMMED, *there.totals], key="map_totals",
+        format_func=safe_label,
+        help="Over all genes that were counted, where the file holds a part of them.",
+    )  # fmt: skip
     logged = [place for place, fault in there.matrices.items() if fault and "log-norm" in fault]
     invert = bool(logged) and all(there.matrices.values()) and st.checkbox(
         "Turn log-normalised values back into counts", key="map_invert",
@@ -130,6 +135,7 @@ def _spec(raw: AnnData, there: Contents) -> InputSpec:
         counts=None if counts == AUTO else counts,
         batch={AUTO: None, NONE: ""}.get(batch, batch),
         symbols={AUTO: None, "var_names": ""}.get(symbols, symbols),
+        totals={AUTO: None, SUMMED: ""}.get(totals, totals),
         invert_log1p=invert,
     )
 

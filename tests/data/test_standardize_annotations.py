@@ -246,3 +246,39 @@ def test_a_full_transcriptome_speaks_for_itself() -> None:
 def test_impossible_values_are_not_carried_over(column: dict) -> None:
     result = standardize(raw_file(ncounts=[100] * 5, **column), name="x")
     assert list(result.obs) == ["perturbation", "library_size"]
+
+
+# Totals
+
+
+def test_totals_are_taken_from_the_column_that_is_named() -> None:
+    own = COUNTS.sum(axis=1)
+    raw = raw_file(n_counts=own + 10, depth=own + 100)
+    found = {
+        name: standardize(raw, InputSpec(totals=name), name="x") for name in (None, "depth", "")
+    }
+    sizes = {name: cells.obs["library_size"].tolist() for name, cells in found.items()}
+    assert sizes == {
+        None: (own + 10).tolist(), "depth": (own + 100).tolist(), "": own.tolist(),
+    }  # fmt: skip
+    assert found["depth"].uns["cradle"]["library_size_source"] == "obs:depth"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (COUNTS.sum(axis=1) - 1, "5 cells that count more than it says"),
+        ([1.0, 2.0, np.nan, 4.0, 5.0], "type float64, such as 1.0, 2.0, nan"),
+        ([0.0, 2.0, 3.0, 4.0, 5.0], "such as 0.0"),
+        (list("abcde"), "such as a, b, c"),
+    ],
+)
+def test_a_named_column_that_cannot_hold_totals_is_refused(values, words: str) -> None:
+    with pytest.raises(InputError, match="does not hold the total counts") as refused:
+        standardize(raw_file(depth=values), InputSpec(totals="depth"), name="x")
+    assert words in refused.value.found
+
+
+def test_a_column_of_totals_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match=r"Missing column obs\['depth'\]"):
+        standardize(raw_file(), InputSpec(totals="depth"), name="x")
