@@ -40,7 +40,8 @@ def _of_genes(run: Run, genes: list[str]) -> str:
         return run.design.parse(JOIN.join(genes))
     except InputError as error:
         known = run.perturbed_genes
-        never = [gene for gene in genes if gene in set(run.genes) - set(known)]
+        measured = {gene.casefold(): gene for gene in set(run.genes) - set(known)}
+        never = [measured[g.casefold()] for g in genes if g.casefold() in measured]
         if not never:
             raise
         raise InputError(

@@ -86,7 +86,7 @@ def test_a_gene_that_cannot_be_had_is_told_why_and_nothing_else_is_made(
     run = Run.load(demo / "runs" / "demo")
     known = run.perturbed_genes[0]
     measured = next(g for g in run.genes if g not in run.perturbed_genes)
-    asked = measured if gene == "a measured one" else gene
+    asked = measured.lower() if gene == "a measured one" else gene
     app = open_page("generate", genes=[known, asked], generated="yes", n_cells="50")
     (box,) = [box.value for box in app.warning]
     words = {
