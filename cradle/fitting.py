@@ -192,7 +192,8 @@ def _train(
     used = used_cells(cells, request["train_cells"])
     in_training = cells["split"] == "train"
     labels = list(coded_texts(cells.loc[in_training & used, "perturbation"]).categories)
-    design = Design.of(labels, additive=spec.combinations)
+    own = spec.config(settings).combination_dosage
+    design = Design.of(labels, additive=spec.combinations, combination_dosage=own)
     sets, source = {}, cell_source(screen.adata)
     for split in ("train", "val"):
         chosen = (cells["split"] == split) & used & cells["perturbation"].isin(labels)

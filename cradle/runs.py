@@ -139,7 +139,11 @@ class Run:
     @cached_property
     def design(self) -> Design:
         """How the model is told of perturbations: of genes, or of whole treatments."""
-        return Design.of(self._trained, additive=self.spec.combinations)
+        from cradle.models.config import VAEConfig
+
+        # runs of versions without the setting had no such column
+        own = VAEConfig.from_mapping(self.config["settings"]).combination_dosage
+        return Design.of(self._trained, additive=self.spec.combinations, combination_dosage=own)
 
     @property
     def _trained(self) -> list[str]:

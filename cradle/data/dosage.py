@@ -103,20 +103,30 @@ class Design:
     Parameters
     ----------
     columns
-        Genes, whose dosages stand side by side in a combination; or, one-hot, whole
-        treatments, where a measured combination is a treatment like any other.
+        Genes, whose dosages stand side by side in a combination, and after them the
+        combinations that have a column of their own beside those of their genes; or, one-hot,
+        whole treatments, where a measured combination is a treatment like any other.
     additive
-        Whether the columns are genes.
+        Whether a combination is told by its genes.
+    combination_dosage
+        Dosage of the column that a combination has of its own.
     """
 
     columns: tuple[str, ...]
     additive: bool = True
+    combination_dosage: float = 0.0
 
     @classmethod
-    def of(cls, trained: Iterable[str], *, additive: bool) -> "Design":
-        """Design of the labels of the training cells; the control has no column."""
+    def of(
+        cls, trained: Iterable[str], *, additive: bool, combination_dosage: float = 0.0
+    ) -> "Design":
+        """Design of the labels of the training cells; the control has no column, and their
+        combinations have none of their own where the dosage is zero."""
         treatments = sorted(set(trained) - {CONTROL})
-        return cls(perturbed_genes(treatments) if additive else tuple(treatments), additive)
+        if not additive:
+            return cls(tuple(treatments), additive)
+        own = tuple(label for label in treatments if JOIN in label) if combination_dosage else ()
+        return cls((*perturbed_genes(treatments), *own), additive, combination_dosage)
 
     def expresses(self, label: str) -> bool:
         """Whether a canonical label can be told to the model."""
@@ -143,12 +153,17 @@ class Design:
         return label
 
     def rows(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
-        """What the model is told of each label, ``(n_labels, n_columns)``, 0 or 1.
+        """What the model is told of each label, ``(n_labels, n_columns)``: 1 for its genes or its
+        treatment, ``combination_dosage`` for the combination that it is.
 
         InputError for a label that it cannot be told.
         """
         if self.additive:
-            return dosage_rows(labels, self.columns)
+            rows = dosage_rows(labels, self.columns)
+            own = {label: at for at, label in enumerate(self.columns) if JOIN in label}
+            told = [(row, own[label]) for row, label in enumerate(labels) if label in own]
+            rows[[row for row, _ in told], [at for _, at in told]] = self.combination_dosage
+            return rows
         rows = np.zeros((len(labels), len(self.columns)), dtype=np.float32)
         for row, label in enumerate(labels):
             if not self.expresses(label):

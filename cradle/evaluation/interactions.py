@@ -21,6 +21,7 @@ from cradle.evaluation.effects import draw_margin
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
 Class = Literal["additive", "synergy", "suppression", "neomorphic", "redundant", "undetermined"]
 
 MIN_MEAN_UMI = 0.05  # counts per cell; genes below it are left out
@@ -32,7 +33,8 @@ NEOMORPHIC = 0.85  # fit quality below which the singles do not explain the pair
 EPISTASIS = 0.25  # |log10(c₁/c₂)| above which one gene dominates
 REDUNDANT = 0.8  # correlation of the singles above which c₁ and c₂ cannot be told apart
 STABLE = 0.8  # share of the replicates that must agree on a class
-_SUBSETS = 1_000
+_COUPLES = 10_000  # of genes, behind the coefficients of a pair
+_OF_REPLICATES = 1_000  # behind those of each replicate, drawn for each: chance is in their spread
 _ITERATIONS = 100
 _TINY = 1e-12
 
@@ -112,8 +114,8 @@ def theil_sen(
     """c₁ and c₂ of pair ≈ c₁ first + c₂ second, robust to outlying genes, no intercept.
 
     Solves the two equations of two genes, for every two of them (a seeded draw where there are
-    many), and takes the spatial median of the solutions (Dang et al. 2008), each weighted by its
-    determinant, as Jaeckel 1972 weights slopes by their distance in x.
+    many, another one for each fit), and takes the spatial median of the solutions (Dang et al.
+    2008), each weighted by its determinant, as Jaeckel 1972 weights slopes by their distance in x.
 
     Parameters
     ----------
@@ -124,9 +126,10 @@ def theil_sen(
     -------
     (..., 2); NaN where no two genes determine both coefficients.
     """
-    i, j = _couples(pair.shape[-1], seed)
-    a, b, y = first[..., i], second[..., i], pair[..., i]
-    c, d, z = first[..., j], second[..., j], pair[..., j]
+    effects = np.broadcast_arrays(first, second, pair)
+    i, j = _couples(effects[0].shape, seed)
+    a, b, y = (np.take_along_axis(x, i, axis=-1) for x in effects)
+    c, d, z = (np.take_along_axis(x, j, axis=-1) for x in effects)
     determinant = a * d - b * c
     size = np.abs(determinant)
     usable = size > _TINY * np.maximum(size.max(axis=-1, keepdims=True, initial=0.0), _TINY)
@@ -253,13 +256,16 @@ def strength(departures: FloatArray, level: float = 0.95) -> tuple[float, float,
     return mean, mean - margin, mean + margin
 
 
-def _couples(n: int, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Two different genes each: every couple, or ``_SUBSETS`` drawn ones."""
-    if n * (n - 1) // 2 <= _SUBSETS:
-        return np.triu_indices(n, 1)
+def _couples(shape: tuple[int, ...], seed: int) -> tuple[IntArray, IntArray]:
+    """Two different genes each, (..., n_couples), for fits of this shape (..., n_genes)."""
+    *fits, n = shape
+    most = _OF_REPLICATES if fits else _COUPLES
+    if n * (n - 1) // 2 <= most:
+        first, second = (np.broadcast_to(x, (*fits, x.size)) for x in np.triu_indices(n, 1))
+        return first, second
     rng = np.random.default_rng(seed)
-    i = rng.integers(0, n, _SUBSETS)
-    return i, (i + rng.integers(1, n, _SUBSETS)) % n
+    i = rng.integers(0, n, (*fits, most))
+    return i, (i + rng.integers(1, n, i.shape)) % n
 
 
 def _spatial_median(points: FloatArray, weights: FloatArray) -> FloatArray:
@@ -282,18 +288,12 @@ def _correlation(x: FloatArray, y: FloatArray) -> FloatArray:
     x = x - x.mean(axis=-1, keepdims=True)
     y = y - y.mean(axis=-1, keepdims=True)
     norm = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
-    return _ratio((x * y).sum(axis=-1), norm)
-
-
-def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    """above / below; NaN where below is zero."""
-    ratio = np.full(np.shape(below), np.nan)
-    return np.asarray(np.divide(above, below, where=below > 0, out=ratio))
+    undefined = np.full(np.shape(norm), np.nan)
+    return np.asarray(np.divide((x * y).sum(axis=-1), norm, where=norm > 0, out=undefined))
 
 
 def _interval(at: FloatArray, replicates: FloatArray, level: float = 0.95) -> tuple[float, float]:
-    finite = replicates[np.isfinite(replicates)]
-    if finite.size == 0:
+    if (finite := replicates[np.isfinite(replicates)]).size == 0:
         return float("nan"), float("nan")
     low, high = at + np.quantile(finite, [(1 - level) / 2, (1 + level) / 2]) - np.median(finite)
     return float(low), float(high)

@@ -41,6 +41,7 @@ class VAEConfig:
     linear_path: bool = True
     encoder_dropout: float = 0.1
     correlated_effects: bool = True
+    combination_dosage: float = 0.0
     # priors
     mask_prior: float = 0.01
     mask_init: float = 3.0
@@ -137,7 +138,7 @@ class VAEConfig:
                 bad[name] = "zero, or a number below 1"
         for name in (
             "counterfactual_weight", "alignment_weight", "responsive_kl_weight",
-            "invariant_kl_weight", "kl_free_epochs",
+            "invariant_kl_weight", "kl_free_epochs", "combination_dosage",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) < 1e9:
                 bad[name] = "zero or a positive number"

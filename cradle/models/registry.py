@@ -133,6 +133,10 @@ _REFERENCE = {
     "n_hidden": 400,
 }
 
+#: What a combination does beyond the sum of its genes has an effect of its own, so that it does not
+#: bend those of the genes, which tell of combinations never seen (assets/departures.csv).
+_CRADLE = {"combination_dosage": 0.3}
+
 _PERTURBED = "perturbed_vae.PerturbedVAE"
 _MEAN_ALIGNED = "perturbed_vae.MeanAlignedPerturbedVAE"
 #: Those of the paper; see PerturbedVAE.
@@ -151,6 +155,7 @@ _ROWS = (
         "cradle_vae.CradleVAE",
         "Basal state, sparse additive effects and a latent artifact, disentangled by "
         "counterfactual reasoning (Baek 2025).",
+        _CRADLE,
         artifact=True,
     ),
     ModelSpec(
@@ -158,7 +163,7 @@ _ROWS = (
         "CRADLE-VAE w/o CF",
         "cradle_vae.CradleVAE",
         "CRADLE-VAE without the counterfactual term (α = 0).",
-        {"counterfactual_weight": 0.0},
+        {**_CRADLE, "counterfactual_weight": 0.0},
         artifact=True,
     ),
     ModelSpec(
@@ -166,7 +171,7 @@ _ROWS = (
         "CRADLE-VAE w/o Causal",
         "cradle_vae.CradleVAE",
         "CRADLE-VAE whose artifact is a learnable vector without prior or KL.",
-        {"causal_artifact": False},
+        {**_CRADLE, "causal_artifact": False},
         artifact=True,
     ),
     ModelSpec(

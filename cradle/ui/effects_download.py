@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from cradle.ui import comparison
+from cradle.ui import comparison, store
 from cradle.ui.kept import once
 
 #: Effects against control or the mean of perturbed cells; intervals hold 95 %.
@@ -26,7 +26,21 @@ def effects_table(terms: comparison.Terms, rule: str | None) -> pd.DataFrame:
     table = comparison.points(terms)
     if rule is not None:
         table = table.assign(**{f"{rule}_log2": comparison.points(terms, rule)["predicted"]})
-    return with_units(table.assign(split=terms.split))
+    run = store.run_at(terms.run_path)
+    return with_units(
+        table.assign(
+            split=terms.split,
+            observed_side=terms.side,
+            against="mean of perturbed cells"
+            if terms.reference != "control"
+            else "control, halved"
+            if terms.disjoint
+            else "control",
+            run=run.name,
+            dataset=run.provenance["data"]["name"],
+            simulated=run.provenance["data"]["simulated"],
+        )
+    )
 
 
 @once

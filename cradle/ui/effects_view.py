@@ -40,7 +40,13 @@ class View(NamedTuple):
     @property
     def slug(self) -> str:
         """Part of file names."""
-        return slug(f"{self.terms.perturbation or 'all'}_{self.terms.split}")
+        terms = self.terms
+        kinds = [
+            "passing" * (terms.side != "all"),
+            "against_perturbed" * (terms.reference != "control"),
+            "halved_control" * terms.disjoint,
+        ]
+        return slug("_".join(filter(None, [terms.perturbation or "all", terms.split, *kinds])))
 
     @property
     def split(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,8 @@ def coverage(run_path: str, split: str, words: str) -> None:
             border=True, width=CARD, delta=f"{level} promised", delta_color="off",
             delta_arrow="off",
             help="The interval of the prediction, widened by the sampling noise of the observed "
-            "effect. Well below the promise: the model is too sure.",
+            "effect, its variance pooled with control. Well below the promise: the model is too "
+            "sure.",
         )  # fmt: skip
         st.metric(
             "As drawn in the figures", _percent(found["posterior"]), border=True, width=CARD,
@@ -168,4 +170,4 @@ def covered_words(found: Mapping[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{math.floor(100 * share + 0.5)} %"  # halves up, as readers round

@@ -53,7 +53,9 @@ def gene_violins(choices: Choices, run: Run, perturbation: str, gene: str) -> No
         alt=f"Violins of {safe_label(gene)} in observed and generated cells.",
     )  # fmt: skip
     st.caption("All observed cells of all splits; width is the density of cells, the mark the "
-               "median. Most genes have no count in most cells, hence the base at 0.")  # fmt: skip
+               "median. Most genes have no count in most cells, hence the base at 0. The effect is "
+               "a difference of means, batch by batch where there are batches, so it need not be "
+               "that of the means in this table.")  # fmt: skip
 
 
 def values(adata: AnnData, gene: str) -> np.ndarray:

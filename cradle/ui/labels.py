@@ -124,8 +124,8 @@ GLOSSARY = {
     "held_out": "A combination that the model never saw in training, neither for the weights nor "
     "for the thresholds; both of its genes were seen in other cells.",
     "effect": "Mean over cells of log2(1 + 10,000 · counts / library size) of the perturbation, "
-    "minus the same mean of the control cells. 1 means about twice the expression; of a gene with "
-    "hardly any counts, more than twice.",
+    "minus the same mean of the control cells, batch by batch where there are batches. 1 means "
+    "about twice the expression; of a gene with hardly any counts, more than twice.",
     "floor": "What simple rules without a neural network reach from the same training cells. "
     "A model earns its keep only above them.",
     "ceiling": "The score that the true means would get: the observed effects carry sampling "

@@ -25,6 +25,7 @@ from cradle.ui.labels import (
 from cradle.ui.sidebar import Choices
 
 MAX_ROWS = 20
+MAX_SETS = 15
 
 
 def threshold_note(choices: Choices, stays: str = "") -> None:
@@ -177,8 +178,9 @@ def overlap(found: pd.DataFrame, fitted: QCThresholds) -> None:
         return
     labels = [criterion_label(c) for c in counted]
     figure_with_table(
-        plotted(overlap_bars, named, labels,
-                title="Failing cells by the set of criteria they fail"),
+        plotted(overlap_bars, named.head(MAX_SETS), labels,
+                title="Failing cells by the set of criteria they fail"
+                + f", {MAX_SETS} largest of {len(named)}" * (len(named) > MAX_SETS)),
         named, "quality_overlap",
         alt="Bars: cells that fail exactly the criteria marked below each bar.",
     )  # fmt: skip

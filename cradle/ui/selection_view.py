@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from cradle.data.qc import passing
 from cradle.plots.density import densities
 from cradle.plots.violins import violins
 from cradle.ui import embedding, map_numbers, quality, selection
 from cradle.ui.embedding import CellMap
 from cradle.ui.figures import csv_button, figure, table_twin
-from cradle.ui.labels import CRITERIA, GLOSSARY, safe_labels
+from cradle.ui.labels import CRITERIA, GLOSSARY, by_criteria, safe_labels
 from cradle.ui.sidebar import Choices
 
 MIN_CELLS = 3  # of either side, for a comparison of genes
@@ -27,25 +28,40 @@ def describe(choices: Choices, drawn: CellMap, selected: list[int]) -> None:
             icon=":material/gesture:",
         )
         return
-    _headline(drawn, selected)
-    _composition(drawn, selected)
+    obs = _judged(choices, drawn)
+    _headline(drawn, obs, selected)
+    _composition(obs, selected)
+    if "qc_fail" in obs and drawn.request.run_path is not None:
+        fitted = quality.thresholds(choices)
+        st.caption(
+            "Quality control: all cells judged as generated ones are, over the modelled genes, by "
+            f"{by_criteria(fitted.generable)} at k = {fitted.mad:g} MAD."
+        )
     _genes(drawn, selected)
     _quality(choices, drawn, selected)
 
 
-def _headline(drawn: CellMap, selected: list[int]) -> None:
+def _judged(choices: Choices, drawn: CellMap) -> pd.DataFrame:
+    """The cells, observed and generated ones judged alike at the threshold of the sidebar."""
+    if drawn.request.run_path is None:
+        return drawn.obs
+    return drawn.obs.assign(qc_fail=~passing(drawn.obs, quality.thresholds(choices)))
+
+
+def _headline(drawn: CellMap, obs: pd.DataFrame, selected: list[int]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{len(selected):,} of {len(drawn.obs):,} cells on the map**",
                     width="content")  # fmt: skip
         st.button("Clear the selection", icon=":material/close:", on_click=selection.clear)
-        obs = drawn.obs.iloc[selected]
-        cells = obs.assign(x=drawn.positions[selected, 0], y=drawn.positions[selected, 1])
+        cells = obs.iloc[selected].assign(
+            x=drawn.positions[selected, 0], y=drawn.positions[selected, 1]
+        )
         csv_button(cells, "selected_cells", "Selected cells (.csv)")
 
 
-def _composition(drawn: CellMap, selected: list[int]) -> None:
+def _composition(obs: pd.DataFrame, selected: list[int]) -> None:
     st.markdown("**What they are**")
-    table = selection.composition(drawn.obs, selected)
+    table = selection.composition(obs, selected)
     table["group"] = safe_labels(table["group"])
     percent = st.column_config.NumberColumn
     st.dataframe(

@@ -71,14 +71,14 @@ def counts(found: pd.DataFrame, fitted: QCThresholds) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def overlap(found: pd.DataFrame, criteria: tuple[str, ...], limit: int = 15) -> pd.DataFrame:
+def overlap(found: pd.DataFrame, criteria: tuple[str, ...]) -> pd.DataFrame:
     """Failing cells by the exact set of criteria they fail, largest set first."""
     failing = pd.DataFrame({c: found[f"fails_{c}"] == 1 for c in criteria})
     failing = failing[failing.any(axis=1)]
     if failing.empty:
         return pd.DataFrame(columns=[*criteria, "n_cells"])
     sets = failing.groupby(list(criteria)).size().rename("n_cells").reset_index()
-    return sets.sort_values("n_cells", ascending=False, kind="stable").head(limit)
+    return sets.sort_values("n_cells", ascending=False, kind="stable")
 
 
 def pass_rates(qc_fail: pd.Series[bool], group: pd.Series[str]) -> pd.DataFrame:

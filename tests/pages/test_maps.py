@@ -114,3 +114,23 @@ def test_a_map_without_a_run_is_coloured_by_what_sets_its_cells_apart(
     sizes = embedding.expression(drawn.request).obs["library_size"]
     assert drawn.obs["umi_counts"].tolist() == sizes.tolist()
     assert drawn.obs["genes_detected"].notna().all()
+
+
+def test_selected_cells_are_judged_at_the_threshold_of_the_sidebar(
+    demo: Path, open_page: Open
+) -> None:
+    from cradle.data.qc import passing
+    from cradle.runs import Run
+    from cradle.ui import embedding
+
+    app = open_page("embeddings", method="PCA", n_generated="20", mad="5")
+    app.button[0].click().run()
+    drawn = embedding.cell_map(app.session_state["map_request"])
+    app.session_state["map_selection"] = list(range(len(drawn.obs)))
+    calm(app.run())
+    made = next(table.value for table in app.dataframe if "percent_of_group" in table.value)
+    shown = made[made["group"] == "fails quality control"]["selected"].sum()
+    fitted = Run.load(demo / "runs" / "demo").thresholds
+    strict, lax = (int((~passing(drawn.obs, fitted.at(mad=k))).sum()) for k in (3.0, 5.0))
+    assert shown == lax < strict
+    assert any("at k = 5 MAD." in text.value for text in app.caption if "judged as" in text.value)
