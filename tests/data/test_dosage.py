@@ -125,6 +125,19 @@ def test_an_additive_design_has_a_column_a_gene() -> None:
     assert hash(design)  # it names what a model was told, so nobody may change it
 
 
+def test_combinations_of_training_can_have_a_column_of_their_own() -> None:
+    design = Design.of(TRAINED, additive=True, combination_dosage=0.25)
+    assert design.columns == ("A", "B", "C", "D", "A+B", "C+D")
+    rows = design.rows(["control", "A+B", "A+D", "B"])
+    never_seen = [1, 0, 0, 1, 0, 0]
+    np.testing.assert_array_equal(
+        rows, [[0] * 6, [1, 1, 0, 0, 0.25, 0], never_seen, [0, 1, 0, 0, 0, 0]]
+    )
+    assert design.expresses("A+D")
+    assert design.parse("b,a") == "A+B"
+    assert Design.of(["A", "control"], additive=True, combination_dosage=0.25).columns == ("A",)
+
+
 def test_a_one_hot_design_has_a_column_a_treatment() -> None:
     design = Design.of(TRAINED, additive=False)
     assert design.columns == ("A", "A+B", "B", "C+D")
