@@ -37,7 +37,8 @@ def mask_table(predictor: Predictor, *, n_draws: int = N_DRAWS, seed: int = 0) -
     -------
     DataFrame
         perturbation, latent (from 1), probability (that the mask is on), shift (mean of
-        mask · embedding over ``n_draws``, latent units: the basal state has standard deviation 1).
+        dosage · mask · embedding over ``n_draws``, latent units: the basal state has standard
+        deviation 1). A combination with an effect of its own is a perturbation beside its genes.
     """
     names = ["perturbation", "latent", "probability", "shift"]
     probability = predictor.model.mask_probability()
@@ -45,7 +46,7 @@ def mask_table(predictor: Predictor, *, n_draws: int = N_DRAWS, seed: int = 0) -
         return pd.DataFrame(columns=names)
     generator = torch.Generator().manual_seed(seed)
     latents, _ = predictor.model.global_posterior(n_draws, generator)
-    shift = latents["effect"].mean(0)
+    shift = latents["effect"].mean(0) * torch.from_numpy(predictor.design.dosages)[:, None]
     n_rows, n_latent = probability.shape
     columns = (
         np.repeat(predictor.design.columns, n_latent),

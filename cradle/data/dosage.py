@@ -128,6 +128,12 @@ class Design:
         own = tuple(label for label in treatments if JOIN in label) if combination_dosage else ()
         return cls((*perturbed_genes(treatments), *own), additive, combination_dosage)
 
+    @property
+    def dosages(self) -> npt.NDArray[np.float32]:
+        """What stands in each column of a label that has it, ``(n_columns,)``."""
+        own = [self.additive and JOIN in name for name in self.columns]
+        return np.where(own, np.float32(self.combination_dosage), np.float32(1))
+
     def expresses(self, label: str) -> bool:
         """Whether a canonical label can be told to the model."""
         parts = genes_of(label) if self.additive or label == CONTROL else (label,)
@@ -161,8 +167,9 @@ class Design:
         if self.additive:
             rows = dosage_rows(labels, self.columns)
             own = {label: at for at, label in enumerate(self.columns) if JOIN in label}
-            told = [(row, own[label]) for row, label in enumerate(labels) if label in own]
-            rows[[row for row, _ in told], [at for _, at in told]] = self.combination_dosage
+            for row, label in enumerate(labels):
+                if label in own:
+                    rows[row, own[label]] = self.combination_dosage
             return rows
         rows = np.zeros((len(labels), len(self.columns)), dtype=np.float32)
         for row, label in enumerate(labels):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 import streamlit as st
 
+from cradle.data.dosage import perturbed_genes
 from cradle.evaluation.masks import OFF, ON, Decided, clustered, decided
 from cradle.plots.latents import count_bars, mask_map
 from cradle.ui import inside
@@ -16,6 +17,7 @@ from cradle.ui.kept import once
 from cradle.ui.labels import GLOSSARY, safe_labels
 
 if TYPE_CHECKING:
+    from cradle.data.dosage import Design
     from cradle.runs import Run
 
 N_GENES = 20
@@ -45,7 +47,7 @@ def headline(run: Run) -> None:
 
 
 def masks(run: Run) -> None:
-    """Which latents each perturbed gene moves."""
+    """Which latents each perturbed gene moves, and each combination beyond its genes."""
     st.subheader("Which latents does each gene move?", help=GLOSSARY["mask"])
     table = inside.masks(str(run.path))
     if table.empty:
@@ -77,10 +79,20 @@ def masks(run: Run) -> None:
         "of the basal state"
     )
     st.caption(
-        f"{what}. Rows: {len(shown)} {'genes' if run.design.additive else 'treatments'} that "
-        "training cells carry. Rows and columns are clustered (average linkage, Euclidean "
+        f"{what}. Rows: {_rows(run.design)} that training cells carry. Rows and columns are clustered (average linkage, Euclidean "
         "distance), so that alike ones stand side by side."
     )
+
+
+def _rows(design: Design) -> str:
+    """What the rows of the masks are, in words."""
+    if not design.additive:
+        return f"{len(design.columns)} treatments"
+    genes = len(perturbed_genes(design.columns))
+    if genes == len(design.columns):
+        return f"{genes} genes"
+    own = len(design.columns) - genes
+    return f"{genes} genes, and what {own} combinations do beyond their genes,"
 
 
 @once

@@ -63,11 +63,12 @@ def definitions() -> None:
         st.latex(r"\rho = \mathrm{softmax}\,\big(f(z) + W z\big), \quad z = [z_b, z_p, z_a]")
         st.latex(r"x_g \sim \mathrm{GammaPoisson}(\ell \rho_g,\ \theta_g)")
         st.caption(
-            "d: which genes are perturbed; e, m: effect and sparse mask of a gene; a: 1 for cells "
-            "that fail quality control; c: which of the kinds of artifact (four by default) such a "
-            "cell is of, inferred from its counts, with a vector u_c each; z_b: everything else "
-            "about the cell; f: a network, W: a linear path beside it. The paper has one artifact "
-            "u and no linear path."
+            "d: which genes are perturbed; e, m: effect and sparse mask of a gene, and, at d = "
+            "0.3, of what each combination in training does beyond its genes; a: 1 for cells that "
+            "fail quality control; c: which of the kinds of artifact (four by default) such a cell "
+            "is of, inferred from its counts, with a vector u_c each; z_b: everything else about "
+            "the cell; f: a network, W: a linear path beside it. The paper has one artifact "
+            "u, no effects of combinations and no linear path."
         )
         st.markdown("**Objective**: evidence bound plus the counterfactual term")
         st.latex(

@@ -133,6 +133,7 @@ def test_combinations_of_training_can_have_a_column_of_their_own() -> None:
     np.testing.assert_array_equal(
         rows, [[0] * 6, [1, 1, 0, 0, 0.25, 0], never_seen, [0, 1, 0, 0, 0, 0]]
     )
+    np.testing.assert_array_equal(design.dosages, np.float32([1, 1, 1, 1, 0.25, 0.25]))
     assert design.expresses("A+D")
     assert design.parse("b,a") == "A+B"
     assert Design.of(["A", "control"], additive=True, combination_dosage=0.25).columns == ("A",)
@@ -145,6 +146,7 @@ def test_a_one_hot_design_has_a_column_a_treatment() -> None:
     np.testing.assert_array_equal(rows, [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
     assert rows.dtype == np.float32
     assert design.parse("b+a") == "A+B"
+    assert set(design.dosages) == {1}
 
 
 @pytest.mark.parametrize("label", ["A+D", "C", "A+B+C"])

@@ -102,11 +102,13 @@ def learned(name: str, truth: World) -> Predictor:
     basal = torch.randn(N_CELLS, D, generator=generator)
     labels = [TRAINED[c] for c in code]
     counts = truth.counts(basal, labels, torch.from_numpy(failed)).sample(generator)
-    design = Design.of(TRAINED, additive=spec.combinations)
+    config = spec.config(SETTINGS)
+    design = Design.of(
+        TRAINED, additive=spec.combinations, combination_dosage=config.combination_dosage
+    )
     sizes = np.full(N_CELLS, DEPTH, dtype=np.float32)
     dosage = torch.from_numpy(design.rows(TRAINED))
     cells = Cells(sp.csr_matrix(counts.numpy()), code, failed, sizes, dosage)
-    config = spec.config(SETTINGS)
     torch.manual_seed(0)
     model = spec.network(cells.shape(), config)
     optimize(PerturbationTraining(model, config, N_CELLS), cells)
