@@ -79,8 +79,8 @@ def masks(run: Run) -> None:
         "of the basal state"
     )
     st.caption(
-        f"{what}. Rows: {_rows(run.design)} that training cells carry. Rows and columns are clustered (average linkage, Euclidean "
-        "distance), so that alike ones stand side by side."
+        f"{what}. Rows: {_rows(run.design)} that training cells carry. Rows and columns are "
+        "clustered (average linkage, Euclidean distance), so that alike ones stand side by side."
     )
 
 
