@@ -158,7 +158,7 @@ def _preview(shown: Preview) -> None:
     table = shown.labels
     kinds = table.groupby("kind")["n_cells"].agg(["size", "sum"])
     words = ", ".join(
-        f"{row['size']:,} {kind} label{'s' * (row['size'] != 1)} ({row['sum']:,} cells)"
+        f"{row['size']:,} {kind} label{'' if row['size'] == 1 else 's'} ({row['sum']:,} cells)"
         for kind, row in kinds.iterrows()
     )
     st.markdown("**How the labels would be read**")
