@@ -25,6 +25,18 @@ def test_the_five_pairs_are_held_out_together_and_the_rotation_in_turn():
     assert [fold.name for fold in folds] == ["A+B", "B+C"]
 
 
+def test_a_committed_table_is_of_the_study_that_its_folder_names():
+    named = {
+        path.parent.name: pd.read_csv(path, nrows=1) for path in study.TABLES.glob("*/table.csv")
+    }
+    long = [name for name, table in named.items() if "dataset" in table]
+    assert "norman_subset" in long
+    for name in long:
+        table = study.read_table(name)
+        assert set(table["dataset"]) == {name}
+        assert not table.duplicated(KEYS).any(), name
+
+
 @pytest.mark.parametrize("name", ["norman_subset", "papalexi"])
 def test_committed_rows_are_runs_that_are_not_done_again(name):
     table = study.read_table(name)
