@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cradle.data.qc import QCThresholds
     from cradle.evaluation.moments import Moments
     from cradle.models.baselines import Baseline
+    from cradle.models.config import VAEConfig
     from cradle.models.registry import ModelSpec
     from cradle.prediction import Predictor
 
@@ -139,11 +140,15 @@ class Run:
     @cached_property
     def design(self) -> Design:
         """How the model is told of perturbations: of genes, or of whole treatments."""
+        own = self._settings.combination_dosage
+        return Design.of(self._trained, additive=self.spec.combinations, combination_dosage=own)
+
+    @cached_property
+    def _settings(self) -> VAEConfig:
+        """Of the network; those that came with a later version as that version has them off."""
         from cradle.models.config import VAEConfig
 
-        # runs of versions without the setting had no such column
-        own = VAEConfig.from_mapping(self.config["settings"]).combination_dosage
-        return Design.of(self._trained, additive=self.spec.combinations, combination_dosage=own)
+        return VAEConfig.from_mapping(self.config["settings"])
 
     @property
     def _trained(self) -> list[str]:
@@ -257,10 +262,9 @@ class Run:
         return bool(self.config["train_cells"] == "passing")
 
     def _network(self) -> Predictor:
-        from cradle.models.config import VAEConfig
         from cradle.prediction import Predictor
 
-        config = VAEConfig.from_mapping(self.config["settings"])
+        config = self._settings
         assert self.spec.network is not None
         model = network_of(self.spec.network, self._shape(), config, self.path / WEIGHTS)
         return Predictor(

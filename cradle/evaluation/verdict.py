@@ -84,9 +84,8 @@ def verdict(
         second = models.iloc[1]
         said.append(_against_next(best, second, gap(best, second, seeds, sign), name, unit))
         said.append(_own(models, seeds, sign, name, unit))
-    if about.unit == "seconds":
-        return [sentence for sentence in said if sentence]  # rules take hardly any time
-    for rule in _rules_to_name(best, rules, seeds, sign):
+    takes_time = about.unit == "seconds"  # of which a rule needs hardly any
+    for rule in [] if takes_time else _rules_to_name(best, rules, seeds, sign):
         words = _against_rule(best, rule, gap(best, rule, seeds, sign), name, unit)
         if not own.empty and own.index[0] != best.name:
             mine = own.iloc[0]

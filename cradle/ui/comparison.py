@@ -68,6 +68,14 @@ class Terms(NamedTuple):
     perturbation: str | None = None
     disjoint: bool = False
 
+    @property
+    def against(self) -> str:
+        """What effects are measured against, in words."""
+        if self.reference != "control":
+            return "the mean of perturbed cells"
+        halved = ", one half of it for the rules and one for the observations"
+        return "control" + halved * self.disjoint
+
 
 class Compared(NamedTuple):
     """Effects of one split: the observed ones, and by name those of the model and each rule."""

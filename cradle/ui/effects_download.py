@@ -27,20 +27,13 @@ def effects_table(terms: comparison.Terms, rule: str | None) -> pd.DataFrame:
     if rule is not None:
         table = table.assign(**{f"{rule}_log2": comparison.points(terms, rule)["predicted"]})
     run = store.run_at(terms.run_path)
+    data = run.provenance["data"]
     return with_units(
         table.assign(
-            split=terms.split,
-            observed_side=terms.side,
-            against="mean of perturbed cells"
-            if terms.reference != "control"
-            else "control, halved"
-            if terms.disjoint
-            else "control",
-            run=run.name,
-            dataset=run.provenance["data"]["name"],
-            simulated=run.provenance["data"]["simulated"],
+            split=terms.split, observed_side=terms.side, against=terms.against, run=run.name,
+            dataset=data["name"], simulated=bool(data.get("simulated", False)),
         )
-    )
+    )  # fmt: skip
 
 
 @once

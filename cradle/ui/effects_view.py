@@ -59,9 +59,7 @@ class View(NamedTuple):
         terms = self.terms
         who = ALL if terms.perturbation is None else safe_label(terms.perturbation)
         cells = "all cells" if terms.side == "all" else "QC-passing cells only"
-        against = "control" if terms.reference == "control" else "the mean of perturbed cells"
-        against += ", one half of it for the rules and one for the observations" * terms.disjoint
-        return f"{who}, {self.split}, observed side: {cells}, against {against}"
+        return f"{who}, {self.split}, observed side: {cells}, against {terms.against}"
 
 
 def ask(run: Run) -> View:

@@ -84,7 +84,7 @@ def _job(job: Job, state: State, n_active: int) -> None:
 def _why(job: Job) -> str:
     """Who is at fault, in plain words; the log has the rest."""
     if job.exit_code() == INPUT_AT_FAULT:
-        return "The data or the settings do not fit: the end of the log says what, and what to do."
+        return "It met what it cannot mend by itself: the end of the log says what, and what to do."
     return (
         "This is a fault of the program or of the machine, not of your data; the log ends with it. "
         "**Continue** tries again and loses nothing that was kept."

@@ -31,7 +31,7 @@ def describe(choices: Choices, drawn: CellMap, selected: list[int]) -> None:
     obs = _judged(choices, drawn)
     _headline(drawn, obs, selected)
     _composition(obs, selected)
-    if "qc_fail" in obs and drawn.request.run_path is not None:
+    if drawn.request.run_path is not None:
         fitted = quality.thresholds(choices)
         st.caption(
             "Quality control: all cells judged as generated ones are, over the modelled genes, by "

@@ -69,6 +69,13 @@ def test_cradle_vae_is_set_beside_each_model_by_paired_differences():
     assert "**ahead of**" not in said(table(*alone)), "one seed has no spread"
 
 
+def test_times_are_not_held_against_rules_that_take_none():
+    frame = table(rows("cradle_vae", [90.0, 91.0], "seconds"), rows("additive", [1, 1], "seconds"))
+    assert "cradle_vae" in said(frame, "seconds")
+    assert "additive" not in said(frame, "seconds")
+    assert "additive" in said(frame.assign(metric="ate_rho"))
+
+
 def test_mean_and_spread_are_over_seeds_after_folds_are_averaged():
     frame = table(rows("sams_vae", [0.2, 0.4]), rows("sams_vae", [0.6, 1.0], fold=1))
     found = summarise(frame, "ate_rho").iloc[0]

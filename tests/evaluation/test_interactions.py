@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn.linear_model import TheilSenRegressor
 
 from cradle.evaluation.interactions import (
@@ -110,6 +111,32 @@ def test_replicates_are_fitted_each_by_itself(singles):
     factors = np.array([0.5, 1.0, 2.0])
     fit = fit_pair(np.tile(a, (3, 1)), np.tile(b, (3, 1)), factors[:, None] * (a + b), ALL)
     np.testing.assert_allclose(fit.magnitude, factors, atol=1e-9)
+
+
+def test_chance_of_the_drawn_couples_is_in_the_spread_of_the_replicates():
+    """Couples shared by all replicates would hide how much the coefficients hang on them."""
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 300))  # too many for every couple
+    pair = 1.2 * a + 0.8 * b + rng.normal(0, 0.5, 300)
+    every = theil_sen_of_all(a, b, pair)
+    same = theil_sen(*(np.tile(x, (50, 1)) for x in (a, b, pair)))
+    spread = same.std(axis=0)
+    assert (spread > 0).all()
+    np.testing.assert_allclose(same.mean(axis=0), every, atol=0.02)
+    assert np.abs(theil_sen(a, b, pair) - every).max() < spread.max()
+
+
+def theil_sen_of_all(a: np.ndarray, b: np.ndarray, pair: np.ndarray) -> np.ndarray:
+    """The estimate from every couple of genes, by least summed distance."""
+    i, j = np.triu_indices(len(a), 1)
+    determinant = a[i] * b[j] - b[i] * a[j]
+    solutions = np.stack([b[j] * pair[i] - b[i] * pair[j], a[i] * pair[j] - a[j] * pair[i]])
+    weight = np.abs(determinant)
+
+    def summed(c: np.ndarray) -> float:
+        return float((weight * np.linalg.norm(solutions / determinant - c[:, None], axis=0)).sum())
+
+    return np.asarray(minimize(summed, np.ones(2), method="Nelder-Mead").x)
 
 
 def test_genes_that_respond_to_the_pair_alone_count_for_its_fit_only():

@@ -12,3 +12,8 @@ def calm(app: AppTest) -> AppTest:
     assert not app.exception, app.exception[0].value
     assert not [box.value for box in app.warning if "What to do" in box.value]
     return app
+
+
+def metric(app: AppTest, label: str) -> str:
+    """What the card of that name shows."""
+    return str(next(card.value for card in app.metric if card.label == label))

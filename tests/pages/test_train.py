@@ -162,9 +162,7 @@ def test_stop_and_continue_reach_the_queue(
     assert queue.all_jobs() == []
 
 
-@pytest.mark.parametrize(
-    ("code", "says"), [(2, "The data or the settings do not fit"), (1, "not of your data")]
-)
+@pytest.mark.parametrize(("code", "says"), [(2, "cannot mend by itself"), (1, "not of your data")])
 def test_a_failed_job_says_who_is_at_fault(
     demo: Path, open_page: Open, submitted: list[Job], code: int, says: str
 ) -> None:

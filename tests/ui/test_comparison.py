@@ -1,12 +1,19 @@
 """Effects against the mean of perturbed cells, and which rules a model is not ahead of."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cradle.evaluation.moments import Moments, observed_effects
-from cradle.ui.comparison import against_perturbed
-from cradle.ui.effects_view import not_behind
+from cradle.runs import Run
+from cradle.ui import store
+from cradle.ui.comparison import Terms, against_perturbed
+from cradle.ui.effects_download import effects_table
+from cradle.ui.effects_view import View, not_behind
+
+DEMO = Path(__file__).resolve().parents[2] / "assets" / "runs" / "demo_cradle_vae"
 
 
 @pytest.fixture
@@ -48,3 +55,25 @@ def test_a_rule_is_named_by_the_score_in_which_the_model_is_not_ahead() -> None:
         "Additive (ATE-ρ, ATE-R²); Linear (ATE-R²); Perturbed mean (Jaccard-50)"
     )
     assert not_behind(rows.drop(["additive", "linear", "perturbed_mean"])) == ""
+
+
+def test_files_of_effects_say_what_they_are_of_and_have_names_of_their_own() -> None:
+    plain = Terms(str(DEMO), "test")
+    terms = [plain, plain._replace(side="passing"), plain._replace(reference="perturbed"),
+             plain._replace(disjoint=True)]  # fmt: skip
+    tables = [effects_table(each, None) for each in terms]
+    of = ["run", "dataset", "simulated", "split", "observed_side", "against"]
+    told = [tuple(table[of].drop_duplicates().iloc[0]) for table in tables]
+    assert all(len(table[of].drop_duplicates()) == 1 for table in tables)
+    assert told[0] == ("demo_cradle_vae", "demo", True, "test", "all", "control")
+    assert len(set(told)) == len(terms)
+    assert len({View(each, None, True, True).slug for each in terms}) == len(terms)
+
+
+def test_runs_of_versions_without_effects_of_combinations_are_told_genes_alone() -> None:
+    run = store.run_at(str(DEMO))
+    genes, own = run.perturbed_genes, run.design.columns[len(run.perturbed_genes) :]
+    trained = run.perturbations.query("n_train > 0")["perturbation"]
+    assert set(own) == {label for label in trained if "+" in label}
+    before = {k: v for k, v in run.config["settings"].items() if k != "combination_dosage"}
+    assert Run(run.path, {**run.config, "settings": before}).design.columns == genes
