@@ -238,7 +238,10 @@ def sums_of_rows(
 
 
 def read_on_disk(path: Path) -> AnnData:
-    """A checked ``.h5ad`` or Zarr store whose counts stay there; all else is read.
+    """A checked ``.h5ad`` or Zarr store whose counts stay there; its tables and notes are read.
+
+    Embeddings of the cells (``obsm``), which no model uses, are left out: they can be as large as
+    the counts.
 
     Raises
     ------
@@ -261,7 +264,7 @@ def read_on_disk(path: Path) -> AnnData:
         X=ad.io.sparse_dataset(file["X"]),
         **{
             name: as_from_hdf5(ad.io.read_elem(file[name]))
-            for name in ("obs", "var", "uns", "obsm", "varm")
+            for name in ("obs", "var", "uns", "varm")
             if name in file
         },
     )

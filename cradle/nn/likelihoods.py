@@ -7,6 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+#: Counts up to here are looked up, one table a gene; most are one or two.
+FEW = 16
+#: Where the gamma-Poisson is a Poisson: the variance of a mean of 1,000 is larger by 0.6 %.
+MAX_LOG_THETA = 12.0
+
 
 class GammaPoisson:
     """Counts with mean ``μ = library_size · ρ`` and inverse dispersion ``θ``.
@@ -38,26 +43,22 @@ class GammaPoisson:
         """Log probability of each cell, summed over genes, ``(..., n_cells)``, nats.
 
         A count of zero contributes ``-θ log(1 + μ/θ)`` alone; every other term is
-        evaluated at the non-zero counts only, which are about a tenth of them.
+        evaluated at the non-zero counts only, which are about a tenth of them. ``log θ`` counts up
+        to ``MAX_LOG_THETA``, where nothing is left to learn.
 
         Parameters
         ----------
         counts
-            ``(n_cells, n_genes)``.
+            ``(n_cells, n_genes)``, whole numbers.
         """
-        theta = self.log_theta.exp()
+        log_theta = self.log_theta.clamp_max(MAX_LOG_THETA)
         # μ/θ as one exponential: log ρ + log ℓ − log θ
-        log_ratio = self.log_rate + (self.library_size.log() - self.log_theta)
-        dense = softplus(log_ratio) @ -theta
+        log_ratio = self.log_rate + (self.library_size.log() - log_theta)
+        dense = softplus(log_ratio) @ -log_theta.exp()
         cell, gene = counts.nonzero(as_tuple=True)
-        x, theta_x = counts[cell, gene], theta[gene]
+        x = counts[cell, gene]
         # x·log(μ/(θ+μ)) = −x·log(1 + θ/μ)
-        nonzero = (
-            torch.lgamma(x + theta_x)
-            - torch.lgamma(theta)[gene]
-            - torch.lgamma(x + 1)
-            - x * softplus(-log_ratio[..., cell, gene])
-        )
+        nonzero = log_rising(x, log_theta, gene) - x * softplus(-log_ratio[..., cell, gene])
         return dense.index_add(-1, cell, nonzero)
 
     def expected_log2_cp10k(self, n_nodes: int = 24) -> Tensor:
@@ -95,6 +96,32 @@ class GammaPoisson:
         """``λ/μ ~ Gamma(θ, rate θ)``, of the shape of ``mean``."""
         theta = self.log_theta.exp()
         return standard_gamma(theta.expand(self.log_rate.shape), generator) / theta
+
+
+def log_rising(x: Tensor, log_theta: Tensor, gene: Tensor) -> Tensor:
+    """``log Γ(x + θ) / (Γ(θ) x!)`` of counts above zero, ``(n,)``.
+
+    The sum of ``log (θ + k) / (k + 1)`` over k below x, in double precision. As a difference of
+    two ``lgamma`` in single precision, which with little dispersion are as large as θ log θ, it
+    and its slope are rounding.
+
+    Parameters
+    ----------
+    x
+        ``(n,)``, whole numbers.
+    log_theta
+        ``(n_genes,)``.
+    gene
+        ``(n,)``, of which gene each count is.
+    """
+    theta = log_theta.double().exp()
+    k = torch.arange(FEW, device=theta.device)
+    table = ((theta[:, None] + k) / (k + 1)).log().cumsum(1).to(x.dtype)
+    value = table.flatten().index_select(0, gene * FEW + x.long().clamp_max(FEW) - 1)
+    many = (x > FEW).nonzero()[:, 0]
+    count, own = x[many].double(), theta[gene[many]]
+    beyond = torch.lgamma(count + own) - torch.lgamma(own + FEW) - torch.lgamma(count + 1)
+    return value.index_add(0, many, (beyond + math.lgamma(FEW + 1)).to(x.dtype))
 
 
 def standard_gamma(concentration: Tensor, generator: torch.Generator) -> Tensor:

@@ -48,6 +48,13 @@ def test_every_source_answers_an_index_with_the_same_rows(screen, backed):
     np.testing.assert_array_equal(take_rows(backed.X, index).toarray(), found[0].toarray())
 
 
+def test_what_no_model_reads_stays_on_the_disk(screen, tmp_path):
+    screen.obsm["X_pca"] = np.zeros((screen.n_obs, 50))
+    screen.write_h5ad(path := tmp_path / "embedded.h5ad")
+    assert "X_pca" in load(path).obsm
+    assert not load(path, on_disk=True).obsm
+
+
 def test_blocks_are_all_rows_in_turn(screen, backed):
     whole = np.vstack([block.toarray() for _, block in row_blocks(backed.X, 128)])
     np.testing.assert_array_equal(whole, screen.X.toarray())

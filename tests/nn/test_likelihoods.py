@@ -35,7 +35,7 @@ def test_log_prob_of_empty_cells_is_that_of_zeros(likelihood):
 
 
 def test_gradients_equal_those_of_the_negative_binomial():
-    counts = torch.tensor([[0.0, 3.0, 1.0]], dtype=torch.float64)
+    counts = torch.tensor([[0.0, 3.0, 40.0]], dtype=torch.float64)
     size = torch.tensor([[100.0]], dtype=torch.float64)
     gradients = []
     for ours in (True, False):
@@ -50,6 +50,34 @@ def test_gradients_equal_those_of_the_negative_binomial():
         gradients.append(torch.autograd.grad(value, [log_rate, log_theta]))
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("log_theta", [-2.0, 2.0, 5.0, 8.0, 11.0])
+def test_single_precision_keeps_value_and_slope_where_dispersion_is_small(log_theta):
+    generator = torch.Generator().manual_seed(0)
+    rates = torch.tensor([0.01, 0.1, 1.0, 10.0, 100.0]).repeat(20)
+    counts = torch.poisson(rates.expand(50, 100), generator=generator)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        parameter = torch.full((100,), log_theta, dtype=dtype, requires_grad=True)
+        size = torch.full((50, 1), 1000.0, dtype=dtype)
+        likelihood = GammaPoisson((rates.to(dtype) / 1000).log().expand(50, 100), size, parameter)
+        value = likelihood.log_prob(counts.to(dtype))
+        (slope,) = torch.autograd.grad(value.sum(), parameter)
+        found.append((value.detach().double(), slope.double()))
+    (value, slope), (exact, exact_slope) = found
+    torch.testing.assert_close(value, exact, atol=2e-3, rtol=1e-5)
+    torch.testing.assert_close(slope, exact_slope, atol=5e-3, rtol=1e-3)
+
+
+def test_a_dispersion_beyond_measure_is_that_of_a_poisson():
+    counts = torch.tensor([[0.0, 1.0, 20.0]])
+    rates = torch.tensor([0.5, 2.0, 15.0])
+    likelihood = GammaPoisson(
+        (rates / 100).log()[None], torch.tensor([[100.0]]), torch.full((3,), 40.0)
+    )
+    expected = torch.distributions.Poisson(rates).log_prob(counts).sum(-1)
+    torch.testing.assert_close(likelihood.log_prob(counts), expected, atol=1e-2, rtol=0)
 
 
 def test_expected_log2_equals_the_sum_over_all_counts(likelihood):
