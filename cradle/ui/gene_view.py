@@ -43,7 +43,8 @@ def gene_violins(choices: Choices, run: Run, perturbation: str, gene: str) -> No
     table = pd.concat(parts, ignore_index=True)
     shares = table.assign(detected=table["value"] > 0).groupby("source", sort=False)
     summary = shares.agg(
-        cells=("value", "size"), mean=("value", "mean"), median=("value", "median"),
+        cells=("value", "size"), mean_log2_cp10k=("value", "mean"),
+        median_log2_cp10k=("value", "median"),
         percent_with_counts=("detected", lambda x: 100 * x.mean()),
     ).reset_index()  # fmt: skip
     figure_with_table(

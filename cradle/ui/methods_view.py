@@ -10,6 +10,7 @@ import streamlit as st
 
 from cradle.evaluation.metrics import METRICS
 from cradle.models.baselines import BASELINES
+from cradle.models.registry import model_spec
 from cradle.ui.labels import GLOSSARY, QC_FORMULAS, safe_label, safe_text
 from cradle.ui.navigation import ROOT
 
@@ -57,6 +58,7 @@ def definitions() -> None:
         st.caption("Doublets are called by Scrublet. A cell fails when any selected criterion "
                    "that the data can measure fails.")  # fmt: skip
     with right:
+        of_combinations = model_spec("cradle_vae").settings["combination_dosage"]
         st.markdown("**CRADLE-VAE** (Baek et al., AAAI 2025)")
         st.latex(r"z_p = \sum_t d_t\,(e_t \odot m_t)")
         st.latex(r"z_a = a\,u_c, \quad z_b \sim N(0, I)")
@@ -64,7 +66,8 @@ def definitions() -> None:
         st.latex(r"x_g \sim \mathrm{GammaPoisson}(\ell \rho_g,\ \theta_g)")
         st.caption(
             "d: which genes are perturbed; e, m: effect and sparse mask of a gene, and, at d = "
-            "0.3, of what each combination in training does beyond its genes; a: 1 for cells that "
+            f"{of_combinations:g}, of what each combination in training does beyond its genes; "
+            "a: 1 for cells that "
             "fail quality control; c: which of the kinds of artifact (four by default) such a cell "
             "is of, inferred from its counts, with a vector u_c each; z_b: everything else about "
             "the cell; f: a network, W: a linear path beside it. The paper has one artifact "

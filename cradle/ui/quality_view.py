@@ -203,7 +203,7 @@ def per_perturbation(choices: Choices, found: pd.DataFrame) -> None:
         plotted(rate_dots, rates.shown, category="name",
                 title=f"Pass rate per perturbation{rates.words}",
                 x="cells that pass (%, 95 % interval)", emphasise=[CONTROL]),
-        rates.every, "quality_pass_rates",
+        rates.every.rename(columns=summaries.RATE_NAMES), "quality_pass_rates",
         alt="Pass rate of each perturbation with its interval; control is a diamond.",
     )  # fmt: skip
 
@@ -251,7 +251,7 @@ def without_cells(choices: Choices, fitted: QCThresholds) -> None:
         plotted(rate_dots, rates.head(MAX_ROWS), category="name", emphasise=[CONTROL],
                 title=f"Training cells that pass, k = {run.config['mad']:g} (stored)",
                 x="cells that pass (%, 95 % interval)"),
-        rates, "quality_pass_rates_stored",
+        rates.rename(columns=summaries.RATE_NAMES), "quality_pass_rates_stored",
         alt="Stored pass rate of the training cells of each perturbation.",
     )  # fmt: skip
 

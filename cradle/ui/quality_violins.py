@@ -51,7 +51,11 @@ def violin_grid(choices: Choices, found: pd.DataFrame, fitted: QCThresholds) -> 
 def _together(rows: list[_Row]) -> pd.DataFrame:
     """The curves of all violins in one table."""
     named = [
-        curves.assign(criterion=criterion, threshold=np.nan if line is None else line)
+        curves.assign(
+            criterion=criterion,
+            unit=NAMES[criterion][1],
+            threshold=np.nan if line is None else line,
+        )
         for criterion, line, curves in rows
     ]
     return pd.concat(named, ignore_index=True)

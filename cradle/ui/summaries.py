@@ -88,6 +88,13 @@ def pass_rates(qc_fail: pd.Series[bool], group: pd.Series[str]) -> pd.DataFrame:
     return rate_table(table.index, table["sum"].to_numpy(), table["count"].to_numpy())
 
 
+#: Names of a rate table's columns for a reader of its file.
+RATE_NAMES = {
+    "name": "perturbation", "rate": "cells_passing_percent", "low": "low_percent",
+    "high": "high_percent", "n": "cells_judged",
+}  # fmt: skip
+
+
 def rate_table(names: Iterable[str], passed: np.ndarray, n: np.ndarray) -> pd.DataFrame:
     """Rates in percent with their 95 % Wilson intervals, lowest first.
 
