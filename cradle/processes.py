@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cradle.errors import InputError
 
 STRATEGIES = ("ddp", "ddp_find_unused_parameters_true")
@@ -64,3 +66,14 @@ def accelerator() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def noise_seed(seed: int, epoch: int, rank: int) -> int:
+    """Seed of what a process draws in an epoch; the first process draws what one alone would.
+
+    Of a seed torch's generator of the processor keeps 32 bits, so ranks must differ in those.
+    """
+    one = (seed * 1_000_003 + epoch) % 2**63
+    if rank == 0:
+        return one
+    return int(np.random.SeedSequence([one, rank]).generate_state(1)[0])

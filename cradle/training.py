@@ -21,7 +21,7 @@ from cradle.errors import NonFiniteLossError
 from cradle.models.base import PerturbationVAE
 from cradle.models.config import VAEConfig
 from cradle.objectives import Objective, evidence_lower_bound
-from cradle.processes import ONE_PROCESS, Processes, accelerator
+from cradle.processes import ONE_PROCESS, Processes, accelerator, noise_seed
 
 #: Positions and log-odds of the model itself rather than weights of a network: they travel units
 #: where weights travel hundredths. Spreads of effects stay slow: fast ones raise the ELBO and lower
@@ -225,8 +225,7 @@ class EpochLoop(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: Any) -> None:
         """Seed the epoch and draw its counterfactual profiles."""
         epoch = self.state.epoch
-        # the noise of each process is its own; that of the first is what one process draws
-        torch.manual_seed((self.seed * 1_000_003 + epoch + trainer.global_rank * 2**40) % 2**63)
+        torch.manual_seed(noise_seed(self.seed, epoch, trainer.global_rank))
         self.data.start_epoch(epoch)
         module.model.start_epoch(epoch)
 

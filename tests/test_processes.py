@@ -12,7 +12,7 @@ import torch
 
 from cradle.data.loading import BatchSampler
 from cradle.errors import InputError
-from cradle.processes import Processes, accelerator
+from cradle.processes import Processes, accelerator, noise_seed
 from cradle.runs import read_tensors
 
 HERE = Path(__file__).resolve().parent
@@ -65,6 +65,16 @@ def test_processes_divide_every_batch_among_them():
     for number, (batch, parts) in enumerate(zip(whole, zip(*shares, strict=True), strict=True)):
         np.testing.assert_array_equal(np.sort(batch), np.sort(np.concatenate(parts)))
         assert sampler.size(number) == len(batch)
+
+
+def test_each_process_draws_noise_of_its_own_in_each_epoch():
+    drawn = set()
+    for epoch in range(3):
+        for rank in range(4):
+            generator = torch.Generator().manual_seed(noise_seed(0, epoch, rank))
+            drawn.add(tuple(torch.randn(4, generator=generator).tolist()))
+    assert len(drawn) == 12
+    assert noise_seed(2, 5, 0) == 2_000_011  # as one process alone, so that its runs stay
 
 
 @pytest.mark.parametrize(("found", "name"), [(False, "cpu"), (True, "cuda")])

@@ -283,6 +283,8 @@ class MeanAlignedPerturbedVAE(PerturbedVAE):
 
 
 def _normal(parameters: Tensor) -> Normal:
-    location, raw_scale = parameters.chunk(2, dim=-1)
+    # also in mixed precision, where what a layer gives has few digits
+    exact = parameters.to(torch.promote_types(parameters.dtype, torch.float32))
+    location, raw_scale = exact.chunk(2, dim=-1)
     scale = functional.softplus(raw_scale + 0.5413) + 1e-4  # about one at first
     return Normal(location, scale, validate_args=False)

@@ -74,8 +74,10 @@ class LinearOfParts(nn.Module):
         constant = self.bias if offset is None else offset
         total, *others = mapped if constant is None else (*mapped, constant)
         for other in others:
-            # in place where it can be: fresh memory costs more than the addition
-            total = total.add_(other) if total.shape == other.shape else total + other
+            # in place where it can be: fresh memory costs more than the addition, but a sum in
+            # place has the digits of its first term, which in mixed precision are few
+            same = total.shape == other.shape and total.dtype == other.dtype
+            total = total.add_(other) if same else total + other
         return total
 
     def _apart(self, weight: Tensor) -> dict[str, Tensor]:
@@ -140,9 +142,12 @@ class ResidualMLP(nn.Module):
         hidden = functional.leaky_relu(self.input(others, lifted) if others else lifted)
         for layer in self.residual:
             hidden = hidden + functional.leaky_relu(layer(hidden))
-        # in mixed precision too, distributions and their divergences have that of the weights
-        output: Tensor = self.output(hidden).to(self.output.weight.dtype)
-        return output
+        weight, bias = self.output.weight, self.output.bias
+        if not torch.is_autocast_enabled(hidden.device.type):
+            return functional.linear(hidden, weight, bias)
+        # In mixed precision too, distributions have the precision of the weights. The bias, near -9
+        # for a log rate, comes after: on top of it a product keeps two digits.
+        return functional.linear(hidden, weight).to(weight.dtype) + bias
 
 
 class GaussianMLP(nn.Module):

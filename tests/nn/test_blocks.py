@@ -24,6 +24,22 @@ def test_lifting_equals_one_layer_over_the_concatenation():
     torch.testing.assert_close(mlp(mlp.lift(x), a, b), mlp.output(hidden))
 
 
+def test_mixed_precision_keeps_the_digits_of_a_large_bias():
+    """Log rates are near -9, where bfloat16 tells apart steps of 0.06 only."""
+    torch.manual_seed(0)
+    mlp, offset = ResidualMLP((5, 3), 4, 7, 1), torch.full((6, 4), -9.0)
+    path = LinearOfParts((5, 3), 4, bias=False)
+    x, other = torch.randn(6, 5), torch.randn(6, 3)
+    with torch.no_grad():
+        mlp.output.bias.fill_(-9.0)
+        exact = mlp(mlp.lift(x), other), path((x, other), offset)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = mlp(mlp.lift(x), other), path((x, other), offset)
+    for whole_value, value in zip(exact, mixed, strict=True):
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, whole_value, atol=0.02, rtol=0)
+
+
 def test_gaussian_scale_is_positive_for_extreme_outputs():
     mlp = GaussianMLP((2,), 3, 4, 1)
     with torch.no_grad():
