@@ -37,8 +37,8 @@ MAX_VALUES = 2**19
 class ExpectationTable:
     """``E[log2(1 + 1e4·x/ℓ)]`` of each gene by its log share, averaged over library sizes.
 
-    Linear between grid points, which is off by at most 2e-4; over the dispersions of the genes
-    it is a cubic spline.
+    Linear between grid points, which is off by at most 2e-4 (8e-4 for cells of 50 counts);
+    over the dispersions of the genes it is a cubic spline.
 
     Parameters
     ----------
