@@ -42,7 +42,7 @@ def test_from_opening_to_a_figure_of_an_unseen_pair(
     page.get_by_role("button", name="Show me a pair").click()
     page.wait_for_selector("h1:has-text('Generate')")
     page.get_by_role("heading", name="Perturbation:").wait_for()
-    assert page.get_by_text("never measured").count() > 0
+    page.get_by_text("never measured").first.wait_for(state="attached")
     assert _take_figure(visitor).startswith(b"<svg")
     heading = page.get_by_role("heading", name="Perturbation:").inner_text()
     genes = urllib.parse.parse_qs(urllib.parse.urlsplit(page.url).query)["genes"]
@@ -59,7 +59,7 @@ def test_the_same_through_the_navigation(address: str, visitor: Visitor, clicks:
     visitor.go("Generate")
     page.get_by_role("button", name="Surprise me").click()
     page.get_by_role("heading", name="Perturbation:").wait_for()
-    assert page.get_by_text("never measured").count() > 0
+    page.get_by_text("never measured").first.wait_for(state="attached")
     assert _take_figure(visitor).startswith(b"<svg")
     assert 2 < len(clicks) <= MOST_CLICKS, clicks
 

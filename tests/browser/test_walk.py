@@ -19,7 +19,7 @@ def test_a_link_to_a_page_opens_it_on_a_fresh_server(address: str, visitor: Visi
     links = page.locator('[data-testid="stSidebarNavLink"]').all_inner_texts()
     assert any("Quality control" in text for text in links)
     assert not any("app" in text.split() for text in links)
-    assert page.get_by_text("Mixing of observed").count() == 1, "the shipped map is not shown"
+    page.get_by_text("Mixing of observed").wait_for()  # the shipped map, without a press
 
 
 def test_walk_through_every_page(address: str, visitor: Visitor) -> None:
@@ -55,10 +55,10 @@ def test_choices_live_in_the_link_and_survive_a_page_change(address: str, visito
     page = visitor.page
     page.goto(f"{address}/?mad=4")
     visitor.settle("link")
-    assert page.get_by_text("k = 4 MAD").count() > 0
+    page.get_by_text("k = 4 MAD").first.wait_for(state="attached")
     visitor.go("Quality control")
     visitor.settle("link_quality_control")
-    assert page.get_by_text("k = 4 MAD").count() > 0
+    page.get_by_text("k = 4 MAD").first.wait_for(state="attached")
     assert "mad=4" in page.url
 
 

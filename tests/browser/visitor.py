@@ -29,6 +29,19 @@ PATIENCE = 180_000  # ms; a busy machine may be ten times slower than a quiet on
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 # Streamlit first looks for its server below the page's own address, and says so in the console.
 EXPECTED = re.compile(r"/\w+/_stcore/(health|host-config)")
+# Between two runs of a page, and while the browser loads what draws a figure, nothing runs either.
+STILL = """() => {
+    const app = document.querySelector('[data-testid="stApp"]')
+    const idle = app !== null && app.dataset.testScriptState === "notRunning"
+        && document.querySelector('[data-testid="stSkeleton"]') === null
+    const text = idle ? document.body.innerText : null
+    if (text === null || text !== window.lastText) {
+        window.lastText = text
+        window.lastChange = Date.now()
+        return false
+    }
+    return Date.now() - window.lastChange > 500
+}"""
 
 MARKS = [
     pytest.mark.browser,
@@ -66,7 +79,6 @@ class Visitor:
         """Wait until the page is drawn, check it, and keep a picture of it."""
         self.page.wait_for_selector("h1")
         self.drawn()
-        self.page.wait_for_timeout(400)
         SHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{shot}_{self.size}.png")
         assert self.page.locator('[data-testid="stException"]').count() == 0
@@ -74,9 +86,9 @@ class Visitor:
         assert not self.errors, self.errors
 
     def drawn(self) -> None:
-        """Wait until the server has nothing more to say to the last action."""
+        """Wait until the server has nothing more to say to the last action, and all is drawn."""
         self.page.wait_for_timeout(300)  # an action needs a moment to reach the server
-        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        self.page.wait_for_function(STILL, polling=100)
 
     def choose(self, name: str, option: str) -> None:
         """Pick an option of a list, and see that it stays picked.
