@@ -37,6 +37,7 @@ _NUMBERS: dict[str, tuple[float, float]] = {  # least and largest value
 }
 _MAY_BE_EMPTY = ("history.csv",)  # a baseline has no epochs
 MAX_BYTES = 2**30  # of a table, unpacked
+_BLOCK = 2**20
 STATISTICS = ("log1p_mean", "log1p_sd", "mean_profile")
 
 
@@ -66,11 +67,14 @@ def read_table(path: Path) -> pd.DataFrame:
 def _content(path: Path) -> io.BytesIO:
     """The bytes of a table, unpacked, up to ``MAX_BYTES`` (ValueError above)."""
     opened = gzip.open if path.suffix == ".gz" else open
+    content = io.BytesIO()
     with opened(path, "rb") as stream:
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError("too large")
-    return io.BytesIO(content)
+        while block := stream.read(_BLOCK):  # one read up to the limit would ask for it at once
+            content.write(block)
+            if content.tell() > MAX_BYTES:
+                raise ValueError("too large")
+    content.seek(0)
+    return content
 
 
 def _fault(column: str, values: pd.Series[Any], *, unique: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -90,8 +90,7 @@ def cell_metrics(
     """
     library_size = _library_size(adata)
     counted = _count(adata, np.ones(adata.n_vars, dtype=bool), hb_genes)
-    values = _empty(adata.obs_names)
-    values["umi_counts"] = library_size
+    values = _unknown() | {"umi_counts": library_size}
     reasons: dict[str, str] = {}
     sources = {"umi_counts": "obs library_size"}
     missing = _unmeasured(adata, library_size, counted)
@@ -111,12 +110,12 @@ def cell_metrics(
         if calls.reason:
             reasons["doublet"] = calls.reason
         else:
-            values[["doublet", "doublet_score"]] = calls.values[["doublet", "doublet_score"]]
+            values |= {name: calls.values[name] for name in ("doublet", "doublet_score")}
             sources["doublet"] = calls.source
             threshold = calls.thresholds[0] if len(calls.thresholds) == 1 else None
     else:
         reasons["doublet"] = "Doublets were not asked for."
-    return CellMetrics(values, reasons, sources, threshold)
+    return CellMetrics(pd.DataFrame(values, adata.obs_names), reasons, sources, threshold)
 
 
 def generable_metrics(
@@ -150,8 +149,7 @@ def generable_metrics(
     library_size = _library_size(adata)
     modelled = modelled_mask(adata.var_names, genes)
     counted = _count(adata, modelled, hb_genes)
-    values = _empty(adata.obs_names)
-    values["umi_counts"] = library_size
+    values = _unknown() | {"umi_counts": library_size}
     reasons = {
         "umi_counts": "UMI counts follow from the library size that a cell is drawn with.",
         "doublet": (
@@ -165,7 +163,7 @@ def generable_metrics(
         if criterion not in reasons:
             values[criterion] = _value(criterion, counted, library_size)
             sources[criterion] = _source(criterion, counted)
-    return CellMetrics(values, reasons, sources)
+    return CellMetrics(pd.DataFrame(values, adata.obs_names), reasons, sources)
 
 
 @dataclass(frozen=True)
@@ -246,5 +244,6 @@ def _source(criterion: str, counted: _Counted) -> str:
     return f"{counted.n_class_genes[criterion]} genes over library_size"
 
 
-def _empty(cells: pd.Index) -> pd.DataFrame:
-    return pd.DataFrame(np.nan, index=cells, columns=[*CRITERIA, "doublet_score"])
+def _unknown() -> dict[str, Any]:
+    """The columns of the table; made from them at once, it holds nothing twice."""
+    return dict.fromkeys([*CRITERIA, "doublet_score"], np.nan)

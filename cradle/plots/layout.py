@@ -41,6 +41,13 @@ def add_diagonal(fig: go.Figure, low: float, high: float) -> None:
     )  # fmt: skip
 
 
+def _lines(title: str, width: int) -> list[str]:
+    """As few lines as the width allows, and of those the evenest: no word stands alone."""
+    longest = max((len(word) for word in title.split()), default=1)
+    wraps = [textwrap.wrap(title, w) for w in range(min(longest, width), width + 1)]
+    return min(wraps, key=len) or [""]  # the first, so the narrowest, of those
+
+
 def finish(
     fig: go.Figure,
     *,
@@ -76,7 +83,7 @@ def finish(
     """
     title_width = WHOLE_TITLE if title_below else title_width
     top = _MODE_BAR if title_below else 0
-    lines = textwrap.wrap(title, title_width) or [""]
+    lines = _lines(title, title_width)
     extra = top + 20 * (max(len(lines), title_lines) - 1)
     extra += _LEGEND_ROW * (_legend_rows(fig) - 1) if legend else 0
     fig.update_layout(
