@@ -24,7 +24,7 @@ from cradle.evaluation.field_metrics import (
     pearson,
     weighted_mse,
 )
-from cradle.evaluation.moments import Pooled
+from cradle.evaluation.pooling import Pooled
 from cradle.evaluation.scores import as_json, matched
 from cradle.evaluation.sections import SPLITS, Scoring, halves, halves_have_control
 from cradle.models.baselines import Baseline

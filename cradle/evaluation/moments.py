@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,7 @@ from cradle.errors import InputError
 from cradle.evaluation import shared_noise
 from cradle.evaluation.cell_groups import add_by_group, cell_keys
 from cradle.evaluation.effects import Effects, variance_with_control
+from cradle.evaluation.pooling import GroupIndex, Pooled, pool_groups
 from cradle.evaluation.strata import Batches, batch_offsets, batches_of, merged
 
 if TYPE_CHECKING:
@@ -25,33 +27,12 @@ if TYPE_CHECKING:
 SCORED_SPLITS = ("train", "val", "test")
 MIN_CELLS = 30
 SCALE = 1e4
-GENES_AT_ONCE = 512
 GROUP_KEYS = ["perturbation", "split", "half", "qc_fail"]
 #: Of the groups; the keys of cells are small codes.
 _TYPES = {"perturbation": str, "split": str, "half": np.int64, "batch": str}
 
 Side = Literal["all", "passing"]
 FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """Mean and sample variance of log2(1 + 1e4·x/library size) per perturbation.
-
-    Parameters
-    ----------
-    labels
-        Canonical labels, control included where it has cells.
-    n
-        Cells per label, (n_labels,).
-    mean, var
-        (n_labels, n_genes); var has n − 1 in the denominator and is NaN for a single cell.
-    """
-
-    labels: tuple[str, ...]
-    n: npt.NDArray[np.int64]
-    mean: FloatArray
-    var: FloatArray
 
 
 @dataclass(frozen=True)
@@ -92,16 +73,16 @@ class Moments:
 
         Exact: the pooled moments are those of the cells themselves (Chan et al. 1979).
         """
-        return self._pooled(self._chosen(splits, halves, passing_only, labels))
+        rows = self._rows(splits, halves, passing_only, labels)
+        return pool_groups(self.mean, self.m2, self._index, rows)
 
     def n_cells(
         self, splits: Collection[str], passing_only: bool, labels: Collection[str] | None = None
     ) -> dict[str, int]:
         """Cells per perturbation in the chosen groups, in the order of ``pool``."""
-        rows = self._chosen(splits, None, passing_only, labels)
-        codes, found = pd.factorize(self.groups["perturbation"].to_numpy()[rows], sort=True)
-        n = np.bincount(codes, weights=self.groups["n_cells"].to_numpy()[rows])
-        return {str(label): int(n[i]) for i, label in enumerate(found)}
+        rows = self._rows(splits, None, passing_only, labels)
+        _, found, n = self._index.labelled(rows)
+        return dict(zip(found, n.tolist(), strict=True))
 
     def batch_shares(
         self, splits: Collection[str], halves: Collection[int] | None, passing_only: bool,
@@ -109,26 +90,22 @@ class Moments:
     ) -> FloatArray:  # fmt: skip
         """Share of the cells of each label of ``pool`` in each of ``batches``."""
         assert self.batches is not None
-        rows = self._chosen(splits, halves, passing_only, labels)
-        codes, found = pd.factorize(self.groups["perturbation"].to_numpy()[rows], sort=True)
-        n = np.bincount(codes, weights=self.groups["n_cells"].to_numpy()[rows])
+        rows = self._rows(splits, halves, passing_only, labels)
+        codes, found, n = self._index.labelled(rows)
         cells = np.zeros((len(found), self.batches.cells.shape[1]))
         np.add.at(cells, codes, self.batches.cells[rows])
         return np.asarray(cells / n[:, None])
 
-    def _chosen(
+    def _rows(
         self, splits: Collection[str] | None, halves: Collection[int] | None, passing_only: bool,
         labels: Collection[str] | None,
     ) -> npt.NDArray[np.intp]:  # fmt: skip
-        groups, wanted = self.groups, SCORED_SPLITS if splits is None else splits
-        chosen = groups["split"].isin(list(wanted))
-        if halves is not None:
-            chosen &= groups["half"].isin(list(halves))
-        if passing_only:
-            chosen &= ~groups["qc_fail"].astype(bool)
-        if labels is not None:
-            chosen &= groups["perturbation"].isin(list(labels))
-        return np.flatnonzero(chosen.to_numpy())
+        wanted = SCORED_SPLITS if splits is None else splits
+        return self._index.rows(wanted, halves, passing_only, labels)
+
+    @cached_property
+    def _index(self) -> GroupIndex:
+        return GroupIndex(self.groups)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file; the groups and genes travel in its JSON header."""
@@ -142,26 +119,6 @@ class Moments:
         from cradle.evaluation.storage import load_moments
 
         return load_moments(path)
-
-    def _pooled(self, rows: npt.NDArray[np.intp]) -> Pooled:
-        chosen = self.groups.iloc[rows]
-        codes, labels = pd.factorize(chosen["perturbation"].astype(str), sort=True)
-        sizes = chosen["n_cells"].to_numpy(np.int64)
-        member = sp.csr_matrix(
-            (np.ones(len(rows)), (codes, np.arange(len(rows)))), shape=(len(labels), len(rows))
-        )
-        n = np.bincount(codes, weights=sizes, minlength=len(labels)).astype(np.int64)
-        freedom = np.where(n > 1, n - 1, np.nan)[:, None]
-        mean, var = np.empty((2, len(labels), len(self.genes)))
-        # a few genes at a time: groups are many times as many as labels
-        for start in range(0, len(self.genes), GENES_AT_ONCE):
-            genes = slice(start, start + GENES_AT_ONCE)
-            mean_of_group = self.mean[:, genes][rows].astype(np.float64)
-            mean[:, genes] = member @ (sizes[:, None] * mean_of_group) / n[:, None]
-            between = sizes[:, None] * (mean_of_group - mean[:, genes][codes]) ** 2
-            m2 = member @ (self.m2[:, genes][rows].astype(np.float64) + between)
-            var[:, genes] = m2 / freedom
-        return Pooled(tuple(str(label) for label in labels), n, mean, var)
 
 
 def compute_moments(adata: AnnData, *, seed: int = 0, chunk_size: int = 4096) -> Moments:

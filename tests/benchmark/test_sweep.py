@@ -148,7 +148,7 @@ def test_further_runs_of_the_same_experiment_are_added(sweep, screen, monkeypatc
     monkeypatch.setattr("cradle.benchmark.sweep.start_here", lambda *_, **__: lambda: 1)
     monkeypatch.setattr("cradle.benchmark.sweep._last_words", lambda _: "not fitted here")
     folds = (Fold("0"), Fold("1", ("CEBPA+CEBPE",)))
-    plans = plan_runs(["sams_vae", "control_mean"], seeds=(0, 1), mads=(3, 4), folds=folds,
+    plans = plan_runs(["sams_vae", "control_mean"], seeds=(1,), mads=(4,), folds=folds,
                       train_cells=("all", "passing"), settings=SMALL, epochs=2)  # fmt: skip
     begun = run_sweep(Sweep("small", sweep.data, plans, out), screen)
     assert {outcome.message for outcome in begun} == {"exit code 1: not fitted here"}
@@ -189,7 +189,7 @@ def test_a_stopped_benchmark_goes_on_where_it_was(screen_file, tmp_path, number)
     out = tmp_path / "b"
     arguments = [
         "benchmark", str(screen_file), "--models", "additive,cradle_vae", "--out", str(out),
-        "--epochs", "12",
+        "--epochs", "12", "--criteria", "umi_counts,mt_percent",
         *(part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")),
     ]  # fmt: skip
     command = [sys.executable, "-m", "cradle", *arguments]
@@ -213,6 +213,8 @@ def test_a_stopped_benchmark_goes_on_where_it_was(screen_file, tmp_path, number)
     first = out / "runs" / "additive-all-mad3-fold0-seed0"
     before = (first / "config.json").stat().st_mtime_ns
     assert set(pd.read_csv(out / "table.csv")["model"]) >= {"additive", "ceiling"}
+    if number == signal.SIGTERM:  # how it goes on does not hang on what stopped it
+        return
 
     done = subprocess.run([*command, "--json"], cwd=ROOT, env=os.environ, capture_output=True,
                           text=True, check=False)  # fmt: skip

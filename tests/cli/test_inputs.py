@@ -176,13 +176,12 @@ def test_two_columns_of_one_name_are_refused(refused, screen, tmp_path, own_form
 
 
 def test_all_storages_give_identical_results(cli, tmp_path):
-    """The same screen, stored in nine ways: one hash, one report, bit for bit one baseline."""
+    """The same screen, stored in five ways: one hash, one report, bit for bit one baseline."""
+    ways = [(np.asarray, "f4"), (sp.csr_matrix, "f8"), (sp.csr_matrix, "i8"),
+            (sp.csc_matrix, "i8"), (sp.csc_matrix, "f4")]  # fmt: skip
     results = []
-    for number, x in enumerate(
-        [layout(counts().astype(dtype))
-         for layout in (np.asarray, sp.csr_matrix, sp.csc_matrix)
-         for dtype in ("f4", "f8", "i8")]
-    ):  # fmt: skip
+    for number, (layout, dtype) in enumerate(ways):
+        x = layout(counts().astype(dtype))
         path = tmp_path / f"{number}.h5ad"
         table(x).write_h5ad(path)
         out = tmp_path / f"run{number}"

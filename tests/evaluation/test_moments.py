@@ -6,7 +6,6 @@ import pytest
 from anndata import AnnData
 
 from cradle.errors import InputError
-from cradle.evaluation import moments
 from cradle.evaluation.cell_groups import cell_keys
 from cradle.evaluation.moments import (
     MIN_CELLS,
@@ -26,7 +25,7 @@ def _cells_of(cells: AnnData, label: str, **conditions: object) -> np.ndarray:
 
 @pytest.mark.parametrize(("chunk_size", "genes"), [(1, 512), (7, 2), (4096, 1)])
 def test_pooled_moments_are_those_of_the_cells(cells, expression, chunk_size, genes, monkeypatch):
-    monkeypatch.setattr(moments, "GENES_AT_ONCE", genes)
+    monkeypatch.setattr("cradle.evaluation.pooling.GENES_AT_ONCE", genes)
     pooled = compute_moments(cells, chunk_size=chunk_size).pool()
     assert pooled.labels == ("A", "A+B", "B", "C", "control")
     for i, label in enumerate(pooled.labels):
