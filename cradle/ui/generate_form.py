@@ -87,8 +87,9 @@ def outdated(query: Query) -> str:
 
 def nothing_yet() -> None:
     """Empty state."""
+    pick = "Pick one or more genes; without any you get control cells. "
     st.info(
-        "Pick one or more genes and press **Generate**. Without genes you get control cells. "
-        "500 cells take a few seconds.",
+        f"{'' if st.session_state.get('genes') else pick}Press **Generate**: 500 cells take a few "
+        "seconds.",
         icon=":material/arrow_upward:",
     )
