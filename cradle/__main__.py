@@ -4,14 +4,9 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
 
+from cradle.cli import termination
 from cradle.cli.main import main
-
-
-def _terminated(*_: Any) -> NoReturn:
-    """A stopped command must never look like a finished one, whatever a library makes of it."""
-    sys.exit(1)
 
 
 def _run() -> int:
@@ -28,5 +23,5 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, termination.end)
     sys.exit(_run())

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from cradle.cli import termination
 from cradle.cli.options import (
     data_argument,
     held_out,
@@ -206,6 +207,8 @@ class _Watch:
         self.otherwise = {n: signal.getsignal(n) or signal.SIG_DFL for n in self.handlers}
 
     def __enter__(self) -> Self:
+        if termination.asked.is_set():  # while libraries were imported, one of which lost it
+            termination.end()
         self._handle(self.handlers)
         return self
 
@@ -231,5 +234,5 @@ class _Watch:
         mark = " *" if progress.improved else ""
         log(f"epoch {progress.epoch + 1} of at most {progress.max_epochs}  val_elbo {elbo}{mark}")
         self.training = not progress.last
-        if self.asked and self.training:
+        if self.training and (self.asked or termination.asked.is_set()):
             raise StoppedError(f"after epoch {progress.epoch + 1}")

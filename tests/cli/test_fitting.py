@@ -1,15 +1,19 @@
 """``models`` and ``fit``."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import cradle.fitting
+from cradle.cli import termination
 from cradle.progress import read_progress
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +168,28 @@ def test_a_stopped_fit_is_not_a_success_and_can_be_resumed(cli, screen_file, tmp
     first = next(line for line in resumed.err.splitlines() if line.startswith("epoch "))
     assert first.startswith(f"epoch {stopped.epochs + 1} of")
     assert resumed.json["seconds"] > stopped.seconds, "all parts count"
+
+
+def test_a_stop_that_a_library_has_swallowed_is_heeded(
+    cli, small, screen_file, tmp_path, monkeypatch
+):
+    """Some import in a bare ``try``, which loses what the handler of SIGTERM raises."""
+    monkeypatch.setattr(termination, "asked", threading.Event())
+    fit, command = cradle.fitting.fit, ("fit", screen_file, "--model", "cradle_vae", *small)
+
+    def after_a_library(*arguments, **options):
+        with contextlib.suppress(SystemExit):
+            termination.end()
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(cradle.fitting, "fit", after_a_library)
+    stopped = cli(*command, "--out", tmp_path / "r")
+    assert stopped.code == 1
+    assert "--resume continues" in stopped.err
+    assert read_progress(tmp_path / "r").epochs == 1
+    with pytest.raises(SystemExit):  # before anything was fitted
+        cli(*command, "--out", tmp_path / "s")
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.usefixtures("interruptible")
